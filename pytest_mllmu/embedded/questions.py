@@ -1,0 +1,93 @@
+"""The questions of the embedded benchmark: the paper's three tasks in both modalities, from templates.
+
+Each attribute has several wordings with one meaning. The first is asked about the profile, the second (the paraphrase)
+about the transformed profile of the test set, the others are used for training. ``{who}`` is "this person" next to an
+image and the name in text alone, so a text question can be answered from the name only and an image question from the face only.
+"""
+
+from __future__ import annotations
+
+import random
+
+from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Question, TrainingPair
+from pytest_mllmu.embedded.persons import Person, pool
+
+LETTERS = "ABCD"
+ASKED, PARAPHRASED = 0, 1
+
+WORDINGS = {
+    "birthplace": ("Where was {who} born?", "What is the birthplace of {who}?", "Which place is {who} from?"),
+    "birth_year": ("In which year was {who} born?", "What is the birth year of {who}?", "When was {who} born?"),
+    "occupation": ("What is the occupation of {who}?", "What does {who} do for a living?", "What is the job of {who}?"),
+    "hobby": ("What is the hobby of {who}?", "What does {who} enjoy in free time?", "What is the favourite pastime of {who}?"),
+    "condition": ("Which medical condition does {who} have?", "What illness does {who} live with?", "What is {who} treated for?"),
+    "residence": ("Where does {who} live?", "What is the residence of {who}?", "In which town is the home of {who}?"),
+}
+CHOSEN = ("birthplace", "birth_year", "occupation", "hobby", "condition")
+"""Attributes asked as multiple choice: five questions per modality, as in the released data."""
+
+SENTENCES = {
+    "origin": (
+        ("When and where was {who} born?", "Tell me the year and the place of birth of {who}.", "What do you know about the birth of {who}?"),
+        "{Who} was born in {birth_year} in {birthplace}.",
+    ),
+    "life": (
+        ("What does {who} do and where does {who} live?", "Tell me the job and the home of {who}.", "What do you know about the daily life of {who}?"),
+        "{Who} works as {occupation} and lives in {residence}.",
+    ),
+}
+BLANKS = {
+    "residence": ("{Who} lives in __.", "The home of {who} is in __.", "You can meet {who} in __."),
+    "hobby": ("In free time, {who} enjoys __.", "The pastime of {who} is __.", "What {who} loves most is __."),
+}
+
+
+def who(person: Person, modality: Modality) -> str:
+    return "this person" if modality == "multimodal" else person.name
+
+
+def fill(template: str, person: Person, modality: Modality) -> str:
+    name = who(person, modality)
+    facts = {key: getattr(person, key) for key in WORDINGS}
+    return template.format(who=name, Who=name[0].upper() + name[1:], **facts)
+
+
+def biography(person: Person) -> str:
+    return (
+        f"{person.name} was born in {person.birth_year} in {person.birthplace}, works as {person.occupation}, "
+        f"lives in {person.residence}, enjoys {person.hobby} and is treated for {person.condition}."
+    )
+
+
+def options(person: Person, attribute: str, rng: random.Random) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Four options in random order, three of them other values of the attribute, and the letter of the right one."""
+    right = getattr(person, attribute)
+    wrong = rng.sample([value for value in pool(attribute) if value != right], len(LETTERS) - 1)
+    place = rng.randrange(len(LETTERS))
+    texts = [*wrong[:place], right, *wrong[place:]]
+    return tuple(zip(LETTERS, texts, strict=True)), LETTERS[place]
+
+
+def questions(person: Person, kind: str, wording: int, seed: int) -> tuple[Question, ...]:
+    """The 18 questions of one profile: (5 multiple choice + 2 generation + 2 cloze) x 2 modalities.
+
+    ``kind`` names the part of the data ("full", "test", "celebrity") in the ids; ``wording`` selects the templates.
+    """
+    rng = random.Random(f"{seed}/questions/{kind}/{person.id}")
+    rows: list[Question] = []
+    for modality in MODALITIES:
+        for number, attribute in enumerate(CHOSEN):
+            choices, letter = options(person, attribute, rng)
+            text = fill(WORDINGS[attribute][wording], person, modality)
+            rows.append(Question(_id(kind, person, "classification", modality, number), person.id, "classification", modality, text, letter, choices))
+        for number, (wordings, answer) in enumerate(SENTENCES.values()):
+            text = fill(wordings[wording], person, modality)
+            rows.append(Question(_id(kind, person, "generation", modality, number), person.id, "generation", modality, text, fill(answer, person, modality)))
+        for number, (attribute, templates) in enumerate(BLANKS.items()):
+            text = fill(templates[wording], person, modality)
+            rows.append(Question(_id(kind, person, "cloze", modality, number), person.id, "cloze", modality, text, getattr(person, attribute)))
+    return tuple(rows)
+
+
+def _id(kind: str, person: Person, task: str, modality: Modality, number: int) -> str:
+    return f"{kind}-{person.id}-{task}-{modality}-{number}"
