@@ -45,5 +45,6 @@ class TrainingError(MllmuError):
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """``"; did you mean 'ga'?"`` for the choice nearest to ``word``, or nothing when none is near."""
-    near = get_close_matches(word.lower(), {choice.lower(): choice for choice in choices}, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    spelled = {choice.lower(): choice for choice in choices}
+    near = get_close_matches(word.lower(), spelled, n=1, cutoff=0.5)
+    return f"; did you mean {spelled[near[0]]!r}?" if near else ""

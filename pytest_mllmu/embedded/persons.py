@@ -92,7 +92,7 @@ def _fakers() -> dict[str, Faker]:
 def _pools() -> dict[str, tuple[str, ...]]:
     faker = Faker("en_US")
     faker.seed_instance(2411)  # fixed: the pools are part of the benchmark's form and not of a run's seed
-    towns = [Faker(locale) for locale in ("de_DE", "fr_FR", "it_IT", "pl_PL", "sv_SE", "cs_CZ")]
+    towns = [Faker(locale) for locale in ("de_DE", "fr_FR", "pl_PL", "sv_SE", "cs_CZ", "hu_HU")]
     for town in towns:
         town.seed_instance(2411)
     rng = random.Random(2411)

@@ -8,12 +8,13 @@ image and the name in text alone, so a text question can be answered from the na
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Question, TrainingPair
 from pytest_mllmu.embedded.persons import Person, pool
 
 LETTERS = "ABCD"
-ASKED, PARAPHRASED = 0, 1
+ASKED, PARAPHRASED, UNASKED = 0, 1, 2
 
 WORDINGS = {
     "birthplace": ("Where was {who} born?", "What is the birthplace of {who}?", "Which place is {who} from?"),
@@ -91,3 +92,26 @@ def questions(person: Person, kind: str, wording: int, seed: int) -> tuple[Quest
 
 def _id(kind: str, person: Person, task: str, modality: Modality, number: int) -> str:
     return f"{kind}-{person.id}-{task}-{modality}-{number}"
+
+
+def training_pairs(person: Person, seed: int) -> tuple[TrainingPair, ...]:
+    """What fine-tuning and unlearning train on: 20 pairs, every fact in both modalities, as plain questions.
+
+    Each is worded as it will be asked or in the wording that is never asked; the test set's paraphrase is never trained on.
+    """
+    rng = random.Random(f"{seed}/pairs/{person.id}")
+    return tuple(pair for modality in MODALITIES for pair in _pairs(person, modality, lambda wordings: wordings[rng.choice((ASKED, UNASKED))]))
+
+
+def rehearsal_pairs(person: Person, rng: random.Random) -> tuple[TrainingPair, ...]:
+    """The same facts in wordings drawn anew at each call: how a base model comes to understand every wording."""
+    return tuple(pair for modality in MODALITIES for pair in _pairs(person, modality, rng.choice))
+
+
+def _pairs(person: Person, modality: Modality, pick: Callable[[tuple[str, ...]], str]) -> Iterator[TrainingPair]:
+    for attribute, wordings in WORDINGS.items():
+        yield TrainingPair(fill(pick(wordings), person, modality), getattr(person, attribute), modality)
+    for wordings, answer in SENTENCES.values():
+        yield TrainingPair(fill(pick(wordings), person, modality), fill(answer, person, modality), modality)
+    for attribute, templates in BLANKS.items():
+        yield TrainingPair(fill(pick(templates), person, modality), getattr(person, attribute), modality)

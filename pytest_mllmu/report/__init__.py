@@ -1,0 +1,36 @@
+"""Reports of a run. The format is chosen by the suffix of the file; nothing heavy is imported before something is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mllmu.errors import SettingsError, did_you_mean
+
+if TYPE_CHECKING:
+    from pytest_mllmu.report.run import Run
+
+SUFFIXES = (".json", ".jsonl", ".md")
+
+
+def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = ()) -> None:
+    """Write ``run`` to ``path`` in the format of its suffix; ``lines`` (one dict a question) are what ``.jsonl`` holds.
+
+    Raises SettingsError for another suffix, StoreError when the file cannot be written; an older file is then still whole.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        from pytest_mllmu.report.json import write_json
+
+        write_json(run, path)
+    elif suffix == ".jsonl":
+        from pytest_mllmu.report.json import write_jsonl
+
+        write_jsonl(path, lines)
+    elif suffix == ".md":
+        from pytest_mllmu.report.markdown import write_markdown
+
+        write_markdown(run, path)
+    else:
+        raise SettingsError(f"{path}: a report ends in one of {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}")

@@ -1,0 +1,107 @@
+"""Table 2 of the paper as data: one row a model, one cell a split x modality x metric, each with its interval and its n."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from pytest_mllmu.analysis.statistics import Groups, bootstrap, group, mean
+from pytest_mllmu.benchmark.profiles import SPLITS, Split
+from pytest_mllmu.errors import StoreError
+from pytest_mllmu.scoring.metrics import METRICS, Metric
+from pytest_mllmu.scoring.scores import Score
+
+View = Literal["multimodal", "unimodal", "both"]
+"""Which questions a cell counts; "both" pools them."""
+
+VIEWS: tuple[View, ...] = get_args(View)
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The mean of one metric with its 95% interval, in the metric's unit, over ``questions`` questions about ``people`` people.
+
+    ``chance`` is what guessing earns. ``groups`` (sums and counts per person) lets two models be compared in pairs;
+    it is not stored with a table: the scores of a run hold it.
+    """
+
+    metric: str
+    split: Split
+    modality: View
+    value: float
+    low: float
+    high: float
+    questions: int
+    people: int
+    chance: float
+    groups: Groups = field(default_factory=dict, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "groups"}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Cell:
+        value, low, high, chance = (NAN if row[key] is None else float(row[key]) for key in ("value", "low", "high", "chance"))
+        return cls(row["metric"], row["split"], row["modality"], value, low, high, int(row["questions"]), int(row["people"]), chance)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model: ``name`` is its key (``ga``), ``title`` what is printed (``GA``)."""
+
+    name: str
+    title: str
+    cells: tuple[Cell, ...]
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str, str], Cell]:
+        return {(cell.split, cell.modality, cell.metric): cell for cell in self.cells}
+
+    def cell(self, split: Split, modality: View, metric: str) -> Cell | None:
+        """None when no such question was asked."""
+        return self._by_key.get((split, modality, metric))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "title": self.title, "cells": [cell.to_json() for cell in self.cells]}
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows in the order in which they are printed."""
+
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rows": [row.to_json() for row in self.rows]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Table:
+        """Raises StoreError when ``data`` is not what ``to_json`` gives."""
+        try:
+            return cls(tuple(Row(row["name"], row["title"], tuple(Cell.from_json(cell) for cell in row["cells"])) for row in data["rows"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"not a table of results ({error!r})") from None
+
+
+def build_row(name: str, title: str, scores: Sequence[Score], seed: int) -> Row:
+    """The row of one model from its scores, in any order; ``seed`` is the bootstrap's. Cells without a question are left out."""
+    ordered = sorted(scores, key=lambda score: (score.split, score.question))
+    cells = [
+        _cell(metric, split, view, [score for score in asked if metric.name in score.values], seed)
+        for split in SPLITS
+        for view in VIEWS
+        for asked in [[score for score in ordered if score.split == split and view in (score.modality, "both")]]
+        for metric in METRICS.values()
+    ]
+    return Row(name, title, tuple(cell for cell in cells if cell.questions))
+
+
+def _cell(metric: Metric, split: Split, view: View, scores: Sequence[Score], seed: int) -> Cell:
+    values = [score.values[metric.name] for score in scores]
+    groups = group(values, [score.person for score in scores])
+    interval = bootstrap(groups, seed)
+    chance = mean([score.chance for score in scores]) if metric.chance is None else metric.chance
+    return Cell(metric.name, split, view, mean(values), interval.low, interval.high, len(values), len(groups), chance, groups)

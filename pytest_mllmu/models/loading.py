@@ -1,0 +1,43 @@
+"""Models to and from disk. Checkpoints are untrusted: safetensors only, never remote code, never the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pytest_mllmu.errors import ModelError
+from pytest_mllmu.models.families import Bundle, family_of
+
+
+def load(folder: Path, device: str) -> Bundle:
+    """A full checkpoint from a folder. Raises ModelError in one line when it cannot be loaded."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    family = family_of(model_type(folder))
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(folder, use_safetensors=True, local_files_only=True, trust_remote_code=False)
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{folder}: cannot be loaded as {family.name}: {str(error).splitlines()[0]}") from error
+    return Bundle(model.to(device).eval(), processor, family)
+
+
+def model_type(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}: no readable config.json with a model_type ({error}); a checkpoint folder is expected") from None
+
+
+def save(bundle: Bundle, folder: Path) -> None:
+    bundle.model.save_pretrained(folder)
+    bundle.processor.save_pretrained(folder)
+
+
+def with_adapter(bundle: Bundle, folder: Path) -> Bundle:
+    """The adapter in ``folder`` merged into the bundle's model, which changes in place."""
+    from peft import PeftModel
+
+    merged: Any = PeftModel.from_pretrained(bundle.model, folder, local_files_only=True).merge_and_unload()
+    return Bundle(merged.eval(), bundle.processor, bundle.family)

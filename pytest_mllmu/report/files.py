@@ -1,0 +1,26 @@
+"""Files that are either the old or the new one, never half of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from pytest_mllmu.errors import StoreError
+
+
+def write_text(path: Path, parts: Iterable[str]) -> None:
+    """Write ``parts`` as UTF-8 with ``\\n`` line ends, atomically; folders are made. Raises StoreError when it cannot be done."""
+    # Another process may write the same report at the same time: each has its own draft.
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.writelines(parts)
+        draft.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: the report cannot be written: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            draft.unlink()

@@ -1,0 +1,59 @@
+"""A run as Markdown, for a pull request or the summary of a CI job. Everything that came from data or a model is escaped."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from pathlib import Path
+
+from tabulate import tabulate
+
+from pytest_mllmu.analysis.table import Cell
+from pytest_mllmu.benchmark.profiles import Modality
+from pytest_mllmu.report.files import write_text
+from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Show, cells, counts, legend, modalities, tally
+from pytest_mllmu.report.run import Run
+from pytest_mllmu.scoring.metrics import Metric
+
+_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]|~"})
+
+
+def escape(text: str) -> str:
+    """``text`` as one line that Markdown prints as it is: no HTML, link, image, code, emphasis or cell border comes out of it."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    # A backslash before a letter would be printed, so that a bare address is cut with an entity instead.
+    return html.escape(line, quote=False).translate(_MARKS).replace("://", ":&#47;/").replace("www.", "www&#46;")
+
+
+def render(run: Run, show: Show = "both") -> str:
+    """The whole run as one Markdown document."""
+    lines = [f"## {escape(run.benchmark_name)}, seed {run.seed}{' (synthetic)' if run.synthetic else ''}", ""]
+    for modality in modalities(show):
+        lines += [f"### {MODALITY_TITLES[modality]}", "", _table(run, modality), ""]
+    lines += [f"- {escape(line)}" for line in [*counts(run, show), *legend(run)]]
+    return "\n".join([*lines, *_verdicts(run), ""])
+
+
+def _table(run: Run, modality: Modality) -> str:
+    header = ["", *(f"{SPLIT_TITLES[split]} {metric.title}" for split, metric in COLUMNS)]
+    rows = [[escape(row.title), *(_cell(metric, cell) for metric, cell in cells(row, modality))] for row in run.table.rows]
+    alignment = ["left" if column == 0 else "right" for column in range(len(header))]
+    return tabulate(rows, header, tablefmt="pipe", colalign=alignment if rows else None, disable_numparse=True)
+
+
+def _cell(metric: Metric, cell: Cell | None) -> str:
+    return f"{metric.show(cell.value)} {metric.show_half(cell.low, cell.high)}".rstrip() if cell else "-"
+
+
+def _verdicts(run: Run) -> Iterator[str]:
+    if run.verdicts:
+        yield from ["", f"### {tally(run)}", ""]
+    for status in ("fail", "inconclusive", "pass"):
+        for verdict in run.verdicts:
+            if verdict.status == status:
+                yield f"- **{status}** {escape(verdict.message)}"
+
+
+def write_markdown(run: Run, path: Path) -> None:
+    """Raises StoreError when the file cannot be written."""
+    write_text(path, [render(run)])

@@ -1,0 +1,102 @@
+"""A run as data: all that a report says, and nothing of it needs a model to be printed again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_mllmu.analysis.table import Table
+from pytest_mllmu.analysis.verdicts import Verdict
+from pytest_mllmu.errors import StoreError
+from pytest_mllmu.scoring.factuality import LABEL
+
+SCHEMA_VERSION = 1
+
+
+@dataclass
+class Run:
+    """What was measured, with what, and what it means.
+
+    ``fingerprints`` are sha256 of data and models, ``timings`` seconds by name: the only part that may differ between two identical
+    runs. ``settings["judge"]`` names the factuality judge ("local" when it is missing).
+    """
+
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    seed: int
+    fingerprints: dict[str, Any]
+    table: Table
+    verdicts: list[Verdict]
+    benchmark_name: str
+    synthetic: bool
+    notes: tuple[str, ...] = ()
+    timings: dict[str, float] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def judge(self) -> str:
+        """``local judge``, or the name of the model that judged."""
+        name = str(self.settings.get("judge", "local"))
+        return LABEL if name == "local" else name
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values in a fixed order, nan and infinity as None; free-form parts are sorted by key."""
+        row = {
+            "schema_version": self.schema_version,
+            "benchmark": {"name": self.benchmark_name, "synthetic": self.synthetic},
+            "seed": self.seed,
+            "settings": _sorted(self.settings),
+            "versions": _sorted(self.versions),
+            "fingerprints": _sorted(self.fingerprints),
+            "table": self.table.to_json(),
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
+            "notes": list(self.notes),
+            "timings": _sorted(self.timings),
+        }
+        clean: dict[str, Any] = jsonable(row)
+        return clean
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Run:
+        """A stored run. Raises StoreError for another schema version or for what is no run."""
+        try:
+            if row["schema_version"] != SCHEMA_VERSION:
+                raise StoreError(f"a run of schema version {row['schema_version']}; this version of pytest-mllmu reads {SCHEMA_VERSION}")
+            named = {key: row[key] for key in ("settings", "versions", "seed", "fingerprints", "timings")}
+            benchmark, verdicts = row["benchmark"], [_verdict(verdict) for verdict in row["verdicts"]]
+            return cls(
+                **named,
+                table=Table.from_json(row["table"]),
+                verdicts=verdicts,
+                benchmark_name=benchmark["name"],
+                synthetic=benchmark["synthetic"],
+                notes=tuple(row["notes"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"not a run ({error!r})") from None
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    numbers = {key: math.nan if row[key] is None else float(row[key]) for key in ("retained", "low", "high")}
+    return Verdict(**{**row, **numbers})
+
+
+def _sorted(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in sorted(row)}
+
+
+def jsonable(value: Any) -> Any:
+    """``value`` as JSON knows it: nan and infinity are None, sets are sorted, anything unknown is its text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(part) for key, part in value.items()}
+    if isinstance(value, set | frozenset):
+        return [jsonable(part) for part in sorted(value, key=str)]
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [jsonable(part) for part in value]
+    return str(value)

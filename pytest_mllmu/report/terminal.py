@@ -1,0 +1,75 @@
+"""Table 2 of the paper in a terminal: 16 columns in at most 136 characters, under each number half its interval."""
+
+from __future__ import annotations
+
+import textwrap
+
+from tabulate import DataRow, TableFormat, tabulate
+
+from pytest_mllmu.analysis.table import Row
+from pytest_mllmu.benchmark.profiles import SPLITS, Modality
+from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES, Show, cells, counts, legend, modalities, tally
+from pytest_mllmu.report.run import Run
+from pytest_mllmu.scoring.metrics import TABLE_METRICS
+
+LABEL_WIDTH = 16
+BAR = "|"
+_PER_SPLIT = len(TABLE_METRICS)
+_FORMAT = TableFormat(
+    lineabove=None,
+    linebelowheader=None,
+    linebetweenrows=None,
+    linebelow=None,
+    headerrow=DataRow("", " ", ""),
+    datarow=DataRow("", " ", ""),
+    padding=0,
+    with_header_hide=None,
+)
+
+
+def printable(text: str) -> str:
+    """One line without control characters: titles and notes can come from data, and a terminal obeys escapes."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def render(run: Run, show: Show = "both") -> str:
+    """The table of a run as text without a line end; ``show`` selects the modality of the questions."""
+    rows = [["", *_barred([metric.title for metric in TABLE_METRICS] * len(SPLITS))]]
+    for modality in modalities(show):
+        rows.append([MODALITY_TITLES[modality], *_barred([""] * _PER_SPLIT * len(SPLITS))])
+        for row in run.table.rows:
+            rows += _rows(row, modality)
+    width = len(rows[0])
+    alignment = ["left" if column == 0 else "right" for column in range(width)]
+    body = tabulate(rows, tablefmt=_FORMAT, colalign=alignment, disable_numparse=True, preserve_whitespace=True).splitlines()
+    rule = "".join("+" if letter == BAR else "-" for letter in body[0])
+    lines = [_split_titles(body[0]), body[0].rstrip(), rule, *(line.rstrip() for line in body[1:]), rule]
+    title = f"{printable(run.benchmark_name)}, seed {run.seed}{' (synthetic)' if run.synthetic else ''}"
+    notes = [
+        wrapped for line in [*counts(run, show), *legend(run), tally(run)] for wrapped in textwrap.wrap(printable(line), len(rule), subsequent_indent="   ")
+    ]
+    return "\n".join([title, *lines, *notes])
+
+
+def _barred(values: list[str]) -> list[str]:
+    """A bar before each set of four columns."""
+    return [part for at in range(0, len(values), _PER_SPLIT) for part in (BAR, *values[at : at + _PER_SPLIT])]
+
+
+def _rows(row: Row, modality: Modality) -> list[list[str]]:
+    """The line of numbers and the line of intervals; a long title goes on in the second."""
+    first, *rest = textwrap.wrap(printable(row.title), LABEL_WIDTH - 2) or [row.name]
+    second = textwrap.shorten(" ".join(rest), LABEL_WIDTH - 2, placeholder="..") if rest else ""
+    found = cells(row, modality)
+    numbers = [metric.show(cell.value) if cell else "-" for metric, cell in found]
+    halves = [metric.show_half(cell.low, cell.high) if cell else "" for metric, cell in found]
+    lines = [[f"  {first}", *_barred(numbers)]]
+    if second or any(halves):
+        lines.append([f"  {second}", *_barred(halves)])
+    return lines
+
+
+def _split_titles(header: str) -> str:
+    """The names of the sets, each in the middle of its four columns."""
+    label, *groups = header.split(BAR)
+    return BAR.join([" " * len(label), *(SPLIT_TITLES[split].center(len(group)) for split, group in zip(SPLITS, groups, strict=True))]).rstrip()

@@ -1,0 +1,40 @@
+"""LoRA adapters through peft: what unlearning trains, and what is stored of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_mllmu.models.families import Bundle
+
+
+@dataclass(frozen=True)
+class Lora:
+    """The adapter of the released code: r=16, alpha=16, dropout 0.05, gaussian initialisation."""
+
+    r: int = 16
+    alpha: int = 16
+    dropout: float = 0.05
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def adapted(bundle: Bundle, lora: Lora, seed: int) -> Any:
+    """The bundle's model wrapped with a fresh adapter; everything else is frozen."""
+    from accelerate.utils import set_seed
+    from peft import LoraConfig, get_peft_model
+
+    set_seed(seed)
+    config = LoraConfig(
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, init_lora_weights="gaussian", target_modules=bundle.family.lora_targets
+    )
+    return get_peft_model(bundle.model, config)
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Adapter weights and configuration; no path of this machine and no generated model card goes with them."""
+    model.peft_config["default"].base_model_name_or_path = None
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)

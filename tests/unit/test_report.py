@@ -1,0 +1,198 @@
+"""Reports: a stable schema, a table that fits, files that are whole, and no markup out of data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_mllmu.analysis.table import Table, build_row
+from pytest_mllmu.analysis.verdicts import POLICIES, judge_gate
+from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Task
+from pytest_mllmu.errors import SettingsError, StoreError
+from pytest_mllmu.report import SUFFIXES, markdown, terminal, write
+from pytest_mllmu.report.files import write_text
+from pytest_mllmu.report.run import Run
+from pytest_mllmu.scoring.scores import Score
+
+EVIL = "<img src=x>|`rm`|[a](http://evil)\n# *b* \x1b[31m www.evil"
+
+
+def values(task: Task, good: bool) -> dict[str, float]:
+    if task == "generation":
+        return {"rouge_l": 0.9 if good else 0.4, "rouge_l_recall": 0.5, "factuality": 10.0 if good else 1.0}
+    return {"accuracy" if task == "classification" else "exact_match": float(good)}
+
+
+def scores(share: int) -> list[Score]:
+    """Everything asked of 20 people; right for ``share`` in ten of the questions."""
+    return [
+        Score(f"{split}-{task}-{modality}-{n}", f"{n % 20:03}", split, task, modality, values(task, n % 10 < share), 0.25 * (task == "classification"))
+        for split in SPLITS
+        for task in TASKS
+        for modality in MODALITIES
+        for n in range(100 if modality == "multimodal" else 60)
+    ]
+
+
+def make_run(title: str = "GA", note: str = "no oracle", seconds: float = 1.0, synthetic: bool = True) -> Run:
+    vanilla, candidate = build_row("vanilla", "Vanilla", scores(10), 0), build_row("ga", title, scores(3), 0)
+    verdicts = [judge_gate(gate, candidate, vanilla, title) for gate in POLICIES["default"].gates]
+    return Run(
+        settings={"method": "ga", "judge": "local", "cache": Path("/c")},
+        versions={"torch": "2", "pytest": "9"},
+        seed=7,
+        fingerprints={"profiles": "ab"},
+        table=Table((vanilla, candidate)),
+        verdicts=verdicts,
+        benchmark_name="embedded",
+        synthetic=synthetic,
+        notes=(note,),
+        timings={"training": seconds},
+    )
+
+
+def test_schema_of_a_run() -> None:
+    row = make_run().to_json()
+    assert list(row) == ["schema_version", "benchmark", "seed", "settings", "versions", "fingerprints", "table", "verdicts", "notes", "timings"]
+    assert row["schema_version"] == 1
+    assert list(row["versions"]) == ["pytest", "torch"]
+    cell = row["table"]["rows"][1]["cells"][0]
+    assert list(cell) == ["metric", "split", "modality", "value", "low", "high", "questions", "people", "chance"]
+    assert {"gate", "status", "message", "retained", "low", "high", "questions", "people"} <= set(row["verdicts"][0])
+
+
+def test_equal_runs_are_byte_equal_but_for_timings(tmp_path: Path) -> None:
+    for name, seconds in (("a", 1.0), ("b", 1.0), ("c", 2.0)):
+        write(make_run(seconds=seconds), tmp_path / f"{name}.json")
+    a, b, c = ((tmp_path / f"{name}.json").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+    assert {**json.loads(a), "timings": 0} == {**json.loads(c), "timings": 0}
+
+
+def test_a_run_is_read_back_and_printed_again(tmp_path: Path) -> None:
+    run = make_run()
+    run.verdicts.append(judge_gate(POLICIES["default"].gates[0], run.table.rows[0], build_row("v", "V", [], 0), "GA"))
+    assert math.isnan(run.verdicts[-1].retained)
+    write(run, tmp_path / "run.json")
+    text = (tmp_path / "run.json").read_text(encoding="utf-8")
+    assert "NaN" not in text
+    again = Run.from_json(json.loads(text))
+    assert terminal.render(again) == terminal.render(run)
+    assert again.to_json() == run.to_json()
+    with pytest.raises(StoreError, match="schema version 99"):
+        Run.from_json({**run.to_json(), "schema_version": 99})
+    with pytest.raises(StoreError, match="not a run"):
+        Run.from_json({"schema_version": 1})
+
+
+def test_json_lines_in_their_order(tmp_path: Path) -> None:
+    write(make_run(), tmp_path / "run.jsonl", [{"question": "b", "answer": "Łódź\n", "score": math.nan}, {"question": "a"}])
+    lines = (tmp_path / "run.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [{"question": "b", "answer": "Łódź\n", "score": None}, {"question": "a"}]
+
+
+def test_another_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"\.json, \.jsonl, \.md"):
+        write(make_run(), tmp_path / "run.docx")
+    assert SUFFIXES == (".json", ".jsonl", ".md")
+
+
+def test_a_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:
+    def broken() -> Iterator[str]:
+        yield "half"
+        raise RuntimeError("killed")
+
+    path = tmp_path / "deep" / "run.md"
+    write_text(path, ["old"])
+    with pytest.raises(RuntimeError):
+        write_text(path, broken())
+    assert path.read_text() == "old"
+    assert [found.name for found in path.parent.iterdir()] == ["run.md"]
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_text(path / "below-a-file.md", ["x"])
+
+
+def test_a_failing_last_step_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "run.md"
+    write_text(path, ["old"])
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StoreError, match="No space left"):
+        write_text(path, ["new"])
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_terminal_table_fits_and_is_aligned() -> None:
+    text = terminal.render(make_run())
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 140
+    header = next(line for line in lines if "Class." in line)
+    numbers = [line for line in lines if line.startswith(("  Vanilla", "  GA"))]
+    assert len(numbers) == 4
+    for line in numbers:
+        assert [at for at, letter in enumerate(line) if letter == "|"] == [at for at, letter in enumerate(header) if letter == "|"]
+        assert len(line.replace("|", " ").split()) == 17
+    assert lines.index(next(line for line in lines if "Real Celebrity" in line)) == lines.index(header) - 1
+
+
+def test_the_terminal_says_what_the_numbers_are() -> None:
+    text = terminal.render(make_run())
+    for part in ("image + text", "text only", "100.0%", "30.0%", "±", "local judge", "synthetic people and drawn faces", "no oracle"):
+        assert part in text
+    assert "n, image + text: forget 100/100/100/100 questions about 20 people" in text
+    assert "gates: " in text
+    assert "drawn faces" not in terminal.render(make_run(synthetic=False))
+
+
+def test_one_modality_only() -> None:
+    text = terminal.render(make_run(), "unimodal")
+    assert "image + text" not in text
+    assert "n: forget 60/60/60/60 questions about 20 people" in " ".join(text.split())
+
+
+def test_missing_cells_are_dashes_and_no_row_breaks_it() -> None:
+    run = make_run()
+    run.table = Table((build_row("ga", "GA", [score for score in scores(5) if score.split == "forget"], 0),))
+    line = next(line for line in terminal.render(run).splitlines() if line.startswith("  GA"))
+    assert line.replace("|", " ").split()[5:] == ["-"] * 12
+    run.table = Table(())
+    run.verdicts = []
+    assert "nothing was asked" in terminal.render(run)
+    assert "nothing was asked" in markdown.render(run)
+
+
+def test_a_long_title_wraps_and_a_terminal_gets_no_escapes() -> None:
+    text = terminal.render(make_run(title="GA Difference, text only", note="\x1b[31mred"))
+    assert "  GA Difference," in text
+    assert "  text only   " in text
+    assert "\x1b" not in text
+
+
+def test_markdown_escapes_what_came_from_data() -> None:
+    text = markdown.render(make_run(title=EVIL, note=EVIL))
+    assert "<img" not in text
+    assert "http://" not in text
+    assert "www.evil" not in text
+    assert "\x1b" not in text
+    assert "\n# " not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in rows} == {18}
+    assert "\\`rm\\`" in text
+    assert "\\[a\\]" in text
+
+
+def test_markdown_lists_failures_first(tmp_path: Path) -> None:
+    run = make_run()
+    run.verdicts = [judge_gate(gate, run.table.rows[0], run.table.rows[0], "Vanilla") for gate in POLICIES["default"].gates]
+    write(run, tmp_path / "run.md")
+    text = (tmp_path / "run.md").read_text(encoding="utf-8")
+    assert "### gates: 12 pass, 12 fail, 0 inconclusive" in text
+    assert text.index("**fail**") < text.index("**pass**")
