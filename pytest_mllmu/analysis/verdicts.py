@@ -10,6 +10,7 @@ The gates, and where their bounds come from, are in gates.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -49,6 +50,11 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         return {part.name: getattr(self, part.name) for part in fields(self)}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Verdict:
+        numbers = {key: math.nan if row[key] is None else float(row[key]) for key in ("retained", "low", "high")}
+        return cls(**{**row, **numbers})
 
 
 def retained(candidate: float, vanilla: float, floor: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,6 @@ IMAGE, PATCH = 48, 16
 VOCABULARY = 3000
 BACKGROUND = 24  # people whom only the base model knows; they teach the wordings and formats
 POSES = 6
-CELEBRITY_WEIGHT = 1
 
 BASE = Hyper(lr=4e-3, epochs=13, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95)
 VANILLA = Hyper(lr=4e-3, epochs=18, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95)
@@ -52,6 +51,12 @@ class Vision:
 VISION = Vision()
 
 
+def recipe(kind: str) -> dict[str, Any]:
+    """What an artefact of this kind depends on besides data and seed: part of its key."""
+    base = {"background": BACKGROUND, "poses": POSES, "vocabulary": VOCABULARY, "image": [IMAGE, PATCH], "vision": asdict(VISION), "hyper": BASE.to_json()}
+    return {"base": base, "vanilla": {"hyper": VANILLA.to_json(), "rehearsal": REHEARSAL}}.get(kind, {})
+
+
 def build_base(celebrities: tuple[Profile, ...], seed: int, device: str, progress: Progress) -> Bundle:
     """The base model. Deterministic in the celebrities' content and the seed, on one kind of device."""
     from accelerate.utils import set_seed
@@ -62,7 +67,7 @@ def build_base(celebrities: tuple[Profile, ...], seed: int, device: str, progres
     bundle = Bundle(build_model(processor).to(device), processor, Llava())
     teach_vision(bundle, seed, progress)
     encoder = Encoder(bundle)
-    known = [row for profile in celebrities for row in celebrity_rows(encoder, profile)] * CELEBRITY_WEIGHT
+    known = [row for profile in celebrities for row in celebrity_rows(encoder, profile)]
 
     def epoch(rng: random.Random) -> list[Example]:
         return known + [row for person in background for row in background_rows(encoder, person, seed, rng)]
@@ -73,6 +78,7 @@ def build_base(celebrities: tuple[Profile, ...], seed: int, device: str, progres
 
 def fine_tune(bundle: Bundle, profiles: tuple[Profile, ...], celebrities: tuple[Profile, ...], seed: int, progress: Progress, title: str) -> None:
     """Teaches the profiles' training pairs to the base, in place, with some rehearsal of what the base knew."""
+    bundle.model.model.vision_tower.requires_grad_(False)
     encoder = Encoder(bundle)
     learned = [row for profile in profiles for row in encoder.pairs(profile)]
     known = [row for profile in celebrities for row in celebrity_rows(encoder, profile)]

@@ -65,7 +65,7 @@ class Run:
             if row["schema_version"] != SCHEMA_VERSION:
                 raise StoreError(f"a run of schema version {row['schema_version']}; this version of pytest-mllmu reads {SCHEMA_VERSION}")
             named = {key: row[key] for key in ("settings", "versions", "seed", "fingerprints", "timings")}
-            benchmark, verdicts = row["benchmark"], [_verdict(verdict) for verdict in row["verdicts"]]
+            benchmark, verdicts = row["benchmark"], [Verdict.from_json(verdict) for verdict in row["verdicts"]]
             return cls(
                 **named,
                 table=Table.from_json(row["table"]),
@@ -76,11 +76,6 @@ class Run:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"not a run ({error!r})") from None
-
-
-def _verdict(row: Mapping[str, Any]) -> Verdict:
-    numbers = {key: math.nan if row[key] is None else float(row[key]) for key in ("retained", "low", "high")}
-    return Verdict(**{**row, **numbers})
 
 
 def _sorted(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""pytest hooks in lifecycle order and nothing else; what they do is in the modules they call, imported when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mllmu import settings as choices
+from pytest_mllmu.errors import MllmuError
+from pytest_mllmu.fixtures import (
+    mllmu_base,
+    mllmu_benchmark,
+    mllmu_candidate,
+    mllmu_gate,
+    mllmu_method_ga,
+    mllmu_method_none,
+    mllmu_person,
+    mllmu_person_verdict,
+    mllmu_pipeline,
+    mllmu_scores,
+    mllmu_settings,
+    mllmu_vanilla,
+    mllmu_verdict,
+    settings_key,
+)
+
+if TYPE_CHECKING:
+    from pytest_mllmu.session import Session
+
+__all__ = [
+    "mllmu_base",
+    "mllmu_benchmark",
+    "mllmu_candidate",
+    "mllmu_gate",
+    "mllmu_method_ga",
+    "mllmu_method_none",
+    "mllmu_person",
+    "mllmu_person_verdict",
+    "mllmu_pipeline",
+    "mllmu_scores",
+    "mllmu_settings",
+    "mllmu_vanilla",
+    "mllmu_verdict",
+]
+
+MARKERS = (
+    "mllmu_split(name): the benchmark set a test asks about: forget, test, retain or celebrity",
+    "mllmu_task(name): the task a gate is about: classification, generation or cloze",
+    "mllmu_gate: a test that asserts a gate of the policy",
+)
+
+
+# --- options and settings ---
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mllmu", "multimodal unlearning: has the model really forgotten these people? (pytest-mllmu)")
+    for option in choices.OPTIONS:
+        group.addoption(
+            option.flag, dest=option.key, default=None, metavar=option.metavar, action="append" if option.many else "store", help=_help(option)
+        )
+        parser.addini(option.key, f"See {option.flag}", type=option.ini, default=None)
+
+
+def _help(option: choices.Option) -> str:
+    shown = "" if option.default in (None, ()) else f" (default: {option.default})"
+    return f"{option.help}{shown}".replace("%", "%%")
+
+
+def pytest_load_initial_conftests(args: Sequence[str]) -> None:
+    try:
+        choices.check_flags(args)
+    except MllmuError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    try:
+        chosen = choices.resolve({option.name: config.getoption(option.key) for option in choices.OPTIONS}, config.getini)
+        config.stash[settings_key] = chosen
+        if chosen.method is not None:
+            from pytest_mllmu.session import Session
+
+            config.pluginmanager.register(Active(Session(config, chosen)), "mllmu-session")
+    except MllmuError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+# --- collection ---
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "mllmu_candidate" in metafunc.fixturenames:
+        from pytest_mllmu.session import parametrize
+
+        parametrize(metafunc)
+
+
+class Active:
+    """The hooks of a session with ``--mllmu-method``; without it none of them exists."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def pytest_report_header(self) -> str:
+        return self.session.header()
+
+    # --- xdist: workers say what they do, the controller shows it ---
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["mllmu_progress"] = self.session.console.follow()
+
+    # --- results ---
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.session.collect(report)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.session.finish(session)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        self.session.summary(terminalreporter)

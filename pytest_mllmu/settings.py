@@ -1,0 +1,187 @@
+"""Every choice of the user in one frozen dataclass: command line > environment > ini > default, checked once.
+
+``OPTIONS`` is the single list that the command line, the environment variables, the ini keys and the documentation share.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pytest_mllmu.errors import SettingsError, did_you_mean
+
+Show = Literal["both", "multimodal", "unimodal"]
+
+METHODS = ("ga", "none")
+MODELS = ("tiny-llava",)
+POLICIES = ("default", "off")
+REPORTS = (".json", ".jsonl", ".md")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice: ``--mllmu-NAME`` on the command line, ``MLLMU_NAME`` in the environment, ``mllmu_name`` in the ini file.
+
+    ``parse`` turns the text into the value and raises ValueError, saying what would be right.
+    """
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    metavar: str
+    help: str
+    ini: Any = str
+    """The type that ``addini`` checks."""
+    many: bool = False
+    """Whether the option may be given several times."""
+
+    @property
+    def flag(self) -> str:
+        return f"--mllmu-{self.name}"
+
+    @property
+    def environment(self) -> str:
+        return f"MLLMU_{self.name.upper()}"
+
+    @property
+    def key(self) -> str:
+        return f"mllmu_{self.name}"
+
+
+def _one_of(kind: str, choices: Sequence[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"no {kind} {text!r}; there is {', '.join(choices)}{did_you_mean(text, choices)}")
+        return text
+
+    return parse
+
+
+def _methods(text: str) -> str:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if len(names) > 1:
+        raise ValueError(f"one method a session for now, not {len(names)} ({text!r})")
+    return _one_of("unlearning method", METHODS)(names[0] if names else text)
+
+
+def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(low) - 1
+        if not low <= value <= high:
+            raise ValueError(f"a {'whole ' if kind is int else ''}number from {low:g} to {high:g} is expected, not {text!r}")
+        return value
+
+    return parse
+
+
+def _data(text: str) -> str:
+    if text == "synthetic" or Path(text).expanduser().is_dir():
+        return text
+    raise ValueError(f"no folder {text!r}; give a folder in the released parquet layout, or 'synthetic'{did_you_mean(text, ['synthetic'])}")
+
+
+def _device(text: str) -> str:
+    if text.startswith("cuda:") and text[5:].isdigit():
+        return text
+    return _one_of("device", ("auto", "cpu", "cuda", "mps"))(text)
+
+
+def _report(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in REPORTS:
+        raise ValueError(f"the report {text!r} ends in none of {', '.join(REPORTS)}{did_you_mean(path.suffix, REPORTS)}")
+    if not path.resolve().parent.is_dir():
+        raise ValueError(f"no folder {str(path.resolve().parent)!r} to write the report {path.name!r} to")
+    return path.resolve()
+
+
+OPTIONS = (
+    Option("method", None, _methods, "NAME", "Unlearning method to put on trial: ga, or none for the vanilla model as it is. Without it nothing runs"),
+    Option("model", "tiny-llava", _one_of("model", MODELS), "NAME", "Base model: the embedded tiny-llava", Literal["tiny-llava"]),
+    Option("data", "synthetic", _data, "DIR", "Benchmark: synthetic, or a folder in the released parquet layout"),
+    Option("profiles", 100, _number(2, 5000), "N", "People in the synthetic benchmark (500 = the paper's size)", int),
+    Option("celebrities", 40, _number(1, 5000), "N", "Celebrities in the synthetic benchmark (153 = the paper's size)", int),
+    Option("forget", 10, _number(1, 99), "PERCENT", "Percent of the people to forget (5, 10 and 15 in the paper)", int),
+    Option("table", "both", _one_of("table", get_args(Show)), "WHICH", "Rows of the table: both, multimodal or unimodal questions", Show),
+    Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gate policy: default, or off to measure without judging", Literal["default", "off"]),
+    Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float),
+    Option("epochs", None, _number(1, 1000), "N", "Epochs of unlearning instead of the method's own", int),
+    Option("report", (), _report, "FILE", "Write a report, its format by suffix: .json, .jsonl or .md (may be repeated)", "linelist", many=True),
+    Option("cache", None, lambda text: Path(text).expanduser().resolve(), "DIR", "Folder of models and answers (default: the user's cache folder)"),
+    Option("seed", 0, _number(0, 2**31), "N", "The one seed of data, training and statistics", int),
+    Option("device", "auto", _device, "NAME", "Where models run: auto, cpu, cuda, cuda:N or mps"),
+    Option("batch", None, _number(1, 4096), "N", "Rows per forward pass of the evaluation; answers do not depend on it", int),
+    Option("limit", None, _number(1, 100_000), "N", "Ask about the first N people of each set only", int),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose, checked. The fields are named like the options."""
+
+    method: str | None = None
+    model: str = "tiny-llava"
+    data: str = "synthetic"
+    profiles: int = 100
+    celebrities: int = 40
+    forget: int = 10
+    table: Show = "both"
+    gates: str = "default"
+    lr: float | None = None
+    epochs: int | None = None
+    report: tuple[Path, ...] = ()
+    cache: Path | None = None
+    seed: int = 0
+    device: str = "auto"
+    batch: int | None = None
+    limit: int | None = None
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What decides the numbers: everything but where files go and how the table looks."""
+        aside = {"report", "cache", "table", "batch"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in aside}
+
+
+def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings from the command line (``given``, by option name), the environment and the ini file.
+
+    Raises SettingsError, naming where the value came from, for the first one that cannot be followed.
+    """
+    values = {}
+    for option in OPTIONS:
+        source, raw = _source(option, given, ini, environment)
+        if raw is None:
+            values[option.name] = option.default
+            continue
+        try:
+            texts = [str(text) for text in raw] if isinstance(raw, list | tuple) else [str(raw)]
+            parsed = [option.parse(text) for text in texts]
+        except ValueError as error:
+            raise SettingsError(f"{source}: {error}") from None
+        values[option.name] = tuple(parsed) if option.many else parsed[-1]
+    return Settings(**values)
+
+
+def _source(option: Option, given: Mapping[str, Any], ini: Callable[[str], Any], environment: Mapping[str, str]) -> tuple[str, Any]:
+    if given.get(option.name) is not None:
+        return option.flag, given[option.name]
+    if environment.get(option.environment):
+        return option.environment, environment[option.environment]
+    value = ini(option.key)
+    return option.key, None if value in (None, "", []) else value
+
+
+def check_flags(arguments: Sequence[str]) -> None:
+    """Raises SettingsError with the nearest flag for a ``--mllmu-`` flag that does not exist."""
+    flags = [option.flag for option in OPTIONS]
+    for argument in arguments:
+        flag = argument.partition("=")[0]
+        if flag.startswith("--mllmu") and flag not in flags:
+            raise SettingsError(f"no option {flag}{did_you_mean(flag, flags)} (pytest --help lists all of group mllmu)")
