@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import entry_points
 
-pytest_plugins = ["pytester"] if entry_points(group="pytest11", name="mllmu") else ["pytest_mllmu.plugin", "pytester"]
+# Tests import torch themselves; see pipeline.runtime for the reason.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+if not entry_points(group="pytest11", name="mllmu"):
+    # Not even an empty list otherwise: the bundled suite below is run from other directories too, and there this file is no top-level conftest.
+    pytest_plugins = ["pytest_mllmu.plugin"]

@@ -6,6 +6,7 @@ Everything is lazy. A key is known without building, so answers that are stored 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -97,8 +98,8 @@ class Pipeline:
 
             bundle = self.load(self.base)
             title = f"fine-tuning {self.settings.model} on {len(self.benchmark.profiles)} people (vanilla)"
-            tiny.fine_tune(bundle, self.benchmark.profiles, self.benchmark.celebrities, self.settings.seed, self.progress, title)
             self._held = None
+            tiny.fine_tune(bundle, self.benchmark.profiles, self.benchmark.celebrities, self.settings.seed, self.progress, title)
             save(bundle, folder)
 
         return Model("vanilla", "Vanilla", self._inputs("vanilla", base=self.base.key, profiles=self.benchmark.fingerprints["profiles"]), build)
@@ -221,8 +222,10 @@ def runtime(device: str) -> Iterator[None]:
     """The same arithmetic in every process, and libraries that keep quiet.
 
     The number of threads changes the order in which floats are added. A user's ``-W error`` is about the user's code: a
-    deprecation inside transformers must not stop a training.
+    deprecation inside transformers must not stop a training. Threads that wait for work sleep instead of spinning: beside
+    any other busy process, such as a second xdist worker, spinning made torch some twenty times slower on two cores.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import torch

@@ -46,6 +46,8 @@ class Session:
             config.args[:] = [str(suite())]
         if not self.worker and settings.data != "synthetic":
             _ = self.pipeline.benchmark  # bad data is said before any test runs
+        if not self.worker and not config.getoption("collectonly"):
+            self.pipeline.store.open()
 
     @property
     def worker(self) -> bool:
@@ -73,12 +75,14 @@ class Session:
 
     def collect(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            self.verdicts += [(value["method"], value["verdict"]) for key, value in report.user_properties if key == PROPERTY]  # type: ignore[index,call-overload,misc]
+            self.verdicts += [(value["method"], value["verdict"]) for key, value in report.user_properties if key == PROPERTY]  # type: ignore[index]
 
     def finish(self, session: pytest.Session) -> None:
         """Puts the run together and writes the reports; what goes wrong here is said and makes the session red."""
         self.console.close()
         if self.worker or not self.verdicts:
+            if self.settings.report and not self.worker and not self.config.getoption("collectonly"):
+                self.said.append("mllmu: no report written: no gate was judged")
             return
         try:
             self.run = self._run()
@@ -144,7 +148,7 @@ class Session:
 def _order(row: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
     method, verdict = row
     task, _, modality = str(verdict["gate"]).partition("-")
-    places = (SPLITS.index(verdict["split"]), TASKS.index(task), MODALITIES.index(modality)) if modality else (len(SPLITS), 0, 0)  # type: ignore[arg-type]
+    places = (SPLITS.index(verdict["split"]), TASKS.index(task), MODALITIES.index(modality)) if modality else (len(SPLITS), 0, 0)
     return method, places, verdict["person"] or ""
 
 

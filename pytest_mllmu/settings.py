@@ -34,7 +34,7 @@ class Option:
     metavar: str
     help: str
     ini: Any = str
-    """The type that ``addini`` checks."""
+    """The type that ``addini`` checks; ``int | str`` leaves the complaint about a word to ``parse``, which names the key."""
     many: bool = False
     """Whether the option may be given several times."""
 
@@ -105,19 +105,19 @@ OPTIONS = (
     Option("method", None, _methods, "NAME", "Unlearning method to put on trial: ga, or none for the vanilla model as it is. Without it nothing runs"),
     Option("model", "tiny-llava", _one_of("model", MODELS), "NAME", "Base model: the embedded tiny-llava", Literal["tiny-llava"]),
     Option("data", "synthetic", _data, "DIR", "Benchmark: synthetic, or a folder in the released parquet layout"),
-    Option("profiles", 100, _number(2, 5000), "N", "People in the synthetic benchmark (500 = the paper's size)", int),
-    Option("celebrities", 40, _number(1, 5000), "N", "Celebrities in the synthetic benchmark (153 = the paper's size)", int),
-    Option("forget", 10, _number(1, 99), "PERCENT", "Percent of the people to forget (5, 10 and 15 in the paper)", int),
+    Option("profiles", 100, _number(2, 5000), "N", "People in the synthetic benchmark (500 = the paper's size)", int | str),
+    Option("celebrities", 40, _number(1, 5000), "N", "Celebrities in the synthetic benchmark (153 = the paper's size)", int | str),
+    Option("forget", 10, _number(1, 99), "PERCENT", "Percent of the people to forget (5, 10 and 15 in the paper)", int | str),
     Option("table", "both", _one_of("table", get_args(Show)), "WHICH", "Rows of the table: both, multimodal or unimodal questions", Show),
     Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gate policy: default, or off to measure without judging", Literal["default", "off"]),
-    Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float),
-    Option("epochs", None, _number(1, 1000), "N", "Epochs of unlearning instead of the method's own", int),
+    Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float | str),
+    Option("epochs", None, _number(1, 1000), "N", "Epochs of unlearning instead of the method's own", int | str),
     Option("report", (), _report, "FILE", "Write a report, its format by suffix: .json, .jsonl or .md (may be repeated)", "linelist", many=True),
     Option("cache", None, lambda text: Path(text).expanduser().resolve(), "DIR", "Folder of models and answers (default: the user's cache folder)"),
-    Option("seed", 0, _number(0, 2**31), "N", "The one seed of data, training and statistics", int),
+    Option("seed", 0, _number(0, 2**31), "N", "The one seed of data, training and statistics", int | str),
     Option("device", "auto", _device, "NAME", "Where models run: auto, cpu, cuda, cuda:N or mps"),
-    Option("batch", None, _number(1, 4096), "N", "Rows per forward pass of the evaluation; answers do not depend on it", int),
-    Option("limit", None, _number(1, 100_000), "N", "Ask about the first N people of each set only", int),
+    Option("batch", None, _number(1, 4096), "N", "Rows per forward pass of the evaluation; answers do not depend on it", int | str),
+    Option("limit", None, _number(1, 100_000), "N", "Ask about the first N people of each set only", int | str),
 )
 
 
@@ -182,6 +182,8 @@ def check_flags(arguments: Sequence[str]) -> None:
     """Raises SettingsError with the nearest flag for a ``--mllmu-`` flag that does not exist."""
     flags = [option.flag for option in OPTIONS]
     for argument in arguments:
+        if argument == "--":  # from here on everything is a file
+            return
         flag = argument.partition("=")[0]
         if flag.startswith("--mllmu") and flag not in flags:
             raise SettingsError(f"no option {flag}{did_you_mean(flag, flags)} (pytest --help lists all of group mllmu)")

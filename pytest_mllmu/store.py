@@ -65,6 +65,11 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
+    def open(self) -> None:
+        """Make the root folder. Raises StoreError when it cannot be one: better said before anything runs than by every worker."""
+        with self._writing():
+            self.root.mkdir(parents=True, exist_ok=True)
+
     def find(self, kind: str, inputs: Mapping[str, Any]) -> Artefact | None:
         """The complete artefact, or None. Takes no lock. Sizes are compared, not contents: see :meth:`verify`."""
         key = key_of(inputs)

@@ -32,6 +32,7 @@ FORGOTTEN: tuple[Split, ...] = ("forget", "test")
 """The splits that ask about the people to be forgotten."""
 
 AT_MOST = 0.90
+PERSON_AT_MOST = 0.95  # looser: some 36 questions about one person have no interval, and one more right answer is 3 points
 AT_LEAST: dict[Task, float] = {"classification": 0.40, "generation": 0.25, "cloze": 0.40}
 
 
@@ -79,7 +80,7 @@ def _gate(split: Split, task: Task, modality: Modality, *, bounded: bool) -> Gat
 
 def _policy(name: str, *, bounded: bool) -> Policy:
     gates = tuple(_gate(split, task, modality, bounded=bounded) for split in SPLITS for task in TASKS for modality in MODALITIES)
-    return Policy(name, gates, AT_MOST if bounded else None)
+    return Policy(name, gates, PERSON_AT_MOST if bounded else None)
 
 
 POLICIES: dict[str, Policy] = {"default": _policy("default", bounded=True), "off": _policy("off", bounded=False)}

@@ -144,8 +144,8 @@ def _bpe(background: tuple[Person, ...], seed: int) -> Any:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, special_tokens=["<pad>", "</s>", "<image>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
@@ -208,7 +208,7 @@ def teach_vision(bundle: Bundle, seed: int, progress: Progress, vision: Vision =
             similar = features(faces[chosen, poses[:, 0]]) @ features(faces[chosen, poses[:, 1]]).T / vision.temperature
             loss = cross_entropy(similar, torch.arange(len(chosen), device=similar.device))
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             scheduler.step()
             step.advance(note=f"loss {loss.item():.3f}")

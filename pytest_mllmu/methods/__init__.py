@@ -63,8 +63,6 @@ def methods() -> dict[str, Callable[[], Method]]:
 
 
 NONE = "none"
-NAMES = ("ga", NONE)
-"""Known without importing a method: options are checked when pytest starts."""
 
 
 def method(name: str) -> Method:

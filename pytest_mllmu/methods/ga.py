@@ -22,7 +22,7 @@ class GradientAscent(Method):
     title = "GA"
     source = "MLLMU-Bench C.1.1; Thudi et al. 2022"
     hyper = Hyper(lr=2e-5, epochs=1, batch=4)  # released code: AdamW, lr 2e-5, linear without warm-up, one epoch, batch 4
-    tiny = Hyper(lr=1.3e-3, epochs=3, batch=16)
+    tiny = Hyper(lr=2.3e-3, epochs=3, batch=16)
 
     def loss(self, step: UnlearnStep) -> torch.Tensor:
         return -step.forget_loss()

@@ -18,6 +18,13 @@ COLUMNS: tuple[tuple[Split, Metric], ...] = tuple((split, metric) for split in S
 SYNTHETIC = "synthetic people and drawn faces: numbers compare methods, not papers"
 
 
+def title(run: Run) -> str:
+    """``tiny-llava (10% Forget), synthetic, seed 0``, after the paper's block titles; settings that are not known are left out."""
+    model, forget = run.settings.get("model"), run.settings.get("forget")
+    block = [f"{model} ({forget}% Forget)"] if model and forget else []
+    return ", ".join([*block, run.benchmark_name, f"seed {run.seed}"])
+
+
 def modalities(show: Show) -> tuple[Modality, ...]:
     return MODALITIES if show == "both" else (show,)
 
@@ -34,7 +41,8 @@ def counts(run: Run, show: Show) -> list[str]:
         parts = [part for split in SPLITS if (part := _count(run, split, modality))]
         lines[modality] = "; ".join(parts) or "nothing was asked"
     texts = set(lines.values())
-    return [f"n: {texts.pop()}"] if len(texts) == 1 else [f"n, {MODALITY_TITLES[modality]}: {lines[modality]}" for modality in modalities(show)]
+    both = " (each of image + text and text only)" if show == "both" else ""
+    return [f"n{both}: {texts.pop()}"] if len(texts) == 1 else [f"n, {MODALITY_TITLES[modality]}: {lines[modality]}" for modality in modalities(show)]
 
 
 def _count(run: Run, split: Split, modality: Modality) -> str:

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from pytest_mllmu.analysis.table import Cell
 from pytest_mllmu.benchmark.profiles import Modality
 from pytest_mllmu.report.files import write_text
-from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Show, cells, counts, legend, modalities, tally
+from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Show, cells, counts, legend, modalities, tally, title
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import Metric
 
@@ -27,7 +27,7 @@ def escape(text: str) -> str:
 
 def render(run: Run, show: Show = "both") -> str:
     """The whole run as one Markdown document."""
-    lines = [f"## {escape(run.benchmark_name)}, seed {run.seed}{' (synthetic)' if run.synthetic else ''}", ""]
+    lines = [f"## {escape(title(run))}", ""]
     for modality in modalities(show):
         lines += [f"### {MODALITY_TITLES[modality]}", "", _table(run, modality), ""]
     lines += [f"- {escape(line)}" for line in [*counts(run, show), *legend(run)]]

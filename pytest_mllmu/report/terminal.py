@@ -8,7 +8,7 @@ from tabulate import DataRow, TableFormat, tabulate
 
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import SPLITS, Modality
-from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES, Show, cells, counts, legend, modalities, tally
+from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES, Show, cells, counts, legend, modalities, tally, title
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import TABLE_METRICS
 
@@ -44,11 +44,10 @@ def render(run: Run, show: Show = "both") -> str:
     body = tabulate(rows, tablefmt=_FORMAT, colalign=alignment, disable_numparse=True, preserve_whitespace=True).splitlines()
     rule = "".join("+" if letter == BAR else "-" for letter in body[0])
     lines = [_split_titles(body[0]), body[0].rstrip(), rule, *(line.rstrip() for line in body[1:]), rule]
-    title = f"{printable(run.benchmark_name)}, seed {run.seed}{' (synthetic)' if run.synthetic else ''}"
     notes = [
         wrapped for line in [*counts(run, show), *legend(run), tally(run)] for wrapped in textwrap.wrap(printable(line), len(rule), subsequent_indent="   ")
     ]
-    return "\n".join([title, *lines, *notes])
+    return "\n".join([printable(title(run)), *lines, *notes])
 
 
 def _barred(values: list[str]) -> list[str]:

@@ -66,6 +66,8 @@ def train(
     accelerator = Accelerator(cpu=encoder.bundle.device.type == "cpu")
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     plan = [shuffled(epoch(rng), hyper.batch, rng) for _ in range(hyper.epochs)]
+    if not any(plan):
+        raise TrainingError(f"{title}: there is nothing to train on, no question with its answer")
     optimizer, scheduler = _optimizer(parameters, hyper, sum(map(len, plan)))
     prepared, optimizer, scheduler = accelerator.prepare(model, optimizer, scheduler)
     prepared.train()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ def adapted(bundle: Bundle, lora: Lora, seed: int) -> Any:
 
 def save_adapter(model: Any, folder: Path) -> None:
     """Adapter weights and configuration; no path of this machine and no generated model card goes with them."""
-    model.peft_config["default"].base_model_name_or_path = None
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
+    config = folder / "adapter_config.json"  # rewritten, because peft fills the base model's folder in when it is None
+    row = json.loads(config.read_text(encoding="utf-8")) | {"base_model_name_or_path": None}
+    config.write_text(json.dumps(row, indent=2, sort_keys=True), encoding="utf-8")

@@ -1,0 +1,175 @@
+"""Models to disk and back, and what is said about a folder that holds none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pytest_mllmu.errors import ModelError
+from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.models.loading import load, save, with_adapter
+from pytest_mllmu.training.batches import Encoder
+from pytest_mllmu.training.lora import Lora, adapted, save_adapter
+from tests.models import person, random_bundle
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    save(random_bundle(), folder)
+    return folder
+
+
+@pytest.fixture
+def copy(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def adapter(saved: Path) -> tuple[Path, torch.Tensor]:
+    """A saved adapter that changes something, and the logits of the PeftModel it came from."""
+    bundle = load(saved, "cpu")
+    model = adapted(bundle, Lora(), 0)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    model.eval()
+    folder = saved.parent / "adapter"
+    save_adapter(model, folder)
+    return folder, logits(Bundle(model, bundle.processor, bundle.family))
+
+
+def logits(bundle: Bundle) -> torch.Tensor:
+    encoder = Encoder(bundle)
+    batch = encoder.collate(encoder.pairs(person())[:3])
+    with torch.inference_mode():
+        found: torch.Tensor = bundle.model(**batch.inputs).logits
+    return found
+
+
+def refused(action: Callable[[], Any], *said: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        action()
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in said:
+        assert part in message
+
+
+def test_saved_and_loaded_gives_the_same_logits(saved: Path) -> None:
+    loaded = load(saved, "cpu")
+    assert not loaded.model.training
+    assert (loaded.family.name, loaded.eos, loaded.pad) == ("LLaVA", 1, 0)
+    assert torch.equal(logits(loaded), logits(random_bundle()))
+
+
+def test_a_model_folder_tells_nothing_of_this_machine_and_holds_no_code(saved: Path, tmp_path: Path) -> None:
+    save(load(saved, "cpu"), tmp_path / "again")
+    for folder in (saved, tmp_path / "again"):
+        assert {file.suffix for file in folder.iterdir()} == {".json", ".safetensors"}
+        assert not [file.name for file in folder.iterdir() if str(saved.parent).encode() in file.read_bytes()]
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (saved / "model.safetensors").read_bytes()
+
+
+def test_a_folder_without_a_config_is_no_checkpoint(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        refused(lambda folder=folder: load(folder, "cpu"), f"{folder}: no readable config.json", "a checkpoint folder is expected")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", "\x00"])
+def test_a_config_that_says_no_model_type(copy: Path, text: str) -> None:
+    (copy / "config.json").write_text(text, encoding="utf-8")
+    refused(lambda: load(copy, "cpu"), f"{copy}: no readable config.json with a model_type")
+
+
+def test_an_unknown_model_type(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    (copy / "config.json").write_text(json.dumps(config | {"model_type": "lava"}), encoding="utf-8")
+    refused(lambda: load(copy, "cpu"), "'lava'", "did you mean 'llava'?")
+
+
+def test_a_pickle_is_not_loaded(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    torch.save(random_bundle().model.state_dict(), copy / "pytorch_model.bin")
+    refused(lambda: load(copy, "cpu"), f"{copy}: cannot be loaded as LLaVA", "safetensors")
+
+
+@pytest.mark.parametrize("damage", ["header cut", "end cut", "garbage", "empty"])
+def test_damaged_weights(copy: Path, damage: str) -> None:
+    file = copy / "model.safetensors"
+    data = file.read_bytes()
+    file.write_bytes({"header cut": data[:5000], "end cut": data[:-1], "garbage": b"\xff" * 1000, "empty": b""}[damage])
+    refused(lambda: load(copy, "cpu"), f"{copy}: cannot be loaded as LLaVA: SafetensorError")
+
+
+def test_missing_weights_are_not_made_up(copy: Path) -> None:
+    name = "layers.0.mlp.up_proj.weight"
+    stored = load_file(copy / "model.safetensors")
+    kept = {key: value for key, value in stored.items() if not key.endswith(name)}
+    assert len(kept) == len(stored) - 1
+    save_file(kept, copy / "model.safetensors", metadata={"format": "pt"})
+    refused(lambda: load(copy, "cpu"), f"{copy}: cannot be loaded as LLaVA: 1 weights are missing, such as", name)
+
+
+def test_weights_of_another_shape(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    config["text_config"]["intermediate_size"] = 64
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    refused(lambda: load(copy, "cpu"), f"{copy}: cannot be loaded as LLaVA")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("tokenizer.json", "{}"), ("tokenizer.json", "x"), ("processor_config.json", "["), ("config.json", '{"model_type": "llava", "text_config": 3}')],
+)
+def test_other_damaged_files(copy: Path, name: str, text: str) -> None:
+    (copy / name).write_text(text, encoding="utf-8")
+    refused(lambda: load(copy, "cpu"), f"{copy}: cannot be loaded as LLaVA")
+
+
+def test_an_adapter_merged_is_the_adapter_applied(saved: Path, adapter: tuple[Path, torch.Tensor]) -> None:
+    folder, expected = adapter
+    merged = with_adapter(load(saved, "cpu"), folder)
+    assert not merged.model.training
+    assert not any("lora" in name for name, _ in merged.model.named_parameters())
+    found = logits(merged)
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert not torch.allclose(found, logits(load(saved, "cpu")), atol=1e-2)
+
+
+def test_an_adapter_folder_tells_nothing_of_this_machine(saved: Path, adapter: tuple[Path, torch.Tensor]) -> None:
+    folder, _ = adapter
+    assert sorted(file.name for file in folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    for file in folder.iterdir():
+        assert str(saved.parent).encode() not in file.read_bytes()
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] is None
+    assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (16, 16, 0.05)
+
+
+def test_adapters_hold_the_adapter_only(adapter: tuple[Path, torch.Tensor]) -> None:
+    stored = load_file(adapter[0] / "adapter_model.safetensors")
+    assert len(stored) == 3 * 7 * 2
+    assert all("language_model" in name and "lora_" in name for name in stored)
+
+
+def test_what_is_no_adapter(saved: Path, adapter: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
+    refused(lambda: with_adapter(random_bundle(), tmp_path / "missing"), f"{tmp_path / 'missing'}: no adapter_model.safetensors")
+    damaged = Path(shutil.copytree(adapter[0], tmp_path / "damaged"))
+    (damaged / "adapter_model.safetensors").write_bytes(b"\xff" * 100)
+    refused(lambda: with_adapter(random_bundle(), damaged), f"{damaged}: cannot be loaded as an adapter: SafetensorError")
+    pickled = Path(shutil.copytree(adapter[0], tmp_path / "pickled"))
+    torch.save(load_file(pickled / "adapter_model.safetensors"), pickled / "adapter_model.bin")
+    (pickled / "adapter_model.safetensors").unlink()
+    refused(lambda: with_adapter(random_bundle(), pickled), f"{pickled}: no adapter_model.safetensors")

@@ -1,0 +1,169 @@
+"""Where a choice comes from, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_mllmu import methods, report, settings
+from pytest_mllmu.analysis.gates import POLICIES
+from pytest_mllmu.embedded import tiny
+from pytest_mllmu.errors import SettingsError
+from pytest_mllmu.settings import OPTIONS, Settings, check_flags, resolve
+
+
+def chosen(given: Mapping[str, Any] | None = None, ini: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    return resolve(given or {}, (ini or {}).get, environment or {})
+
+
+def test_nothing_chosen_is_the_defaults() -> None:
+    assert chosen() == Settings()
+    # pytest gives None, "" or [] for an ini key that is not there, according to its type
+    assert resolve({option.name: None for option in OPTIONS}, lambda key: [] if key == "mllmu_report" else "", {}) == Settings()
+
+
+def test_options_and_fields_agree() -> None:
+    assert [(option.name, option.default) for option in OPTIONS] == [(field.name, field.default) for field in fields(Settings)]
+
+
+def test_names_follow_from_the_option() -> None:
+    option = next(option for option in OPTIONS if option.name == "cache")
+    assert (option.flag, option.environment, option.key) == ("--mllmu-cache", "MLLMU_CACHE", "mllmu_cache")
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "values"),
+    [
+        ("method", ("ga", "none", "ga"), ("ga", "none", "ga")),
+        ("forget", ("5", "15", "20"), (5, 15, 20)),
+        ("lr", ("1e-3", "0.5", "2e-5"), (1e-3, 0.5, 2e-5)),
+        ("table", ("multimodal", "unimodal", "both"), ("multimodal", "unimodal", "both")),
+        ("seed", ("1", "2", "3"), (1, 2, 3)),
+        ("device", ("cuda:1", "cpu", "mps"), ("cuda:1", "cpu", "mps")),
+        ("gates", ("off", "default", "off"), ("off", "default", "off")),
+    ],
+)
+def test_command_line_before_environment_before_ini(name: str, texts: tuple[str, str, str], values: tuple[Any, Any, Any]) -> None:
+    given, environment, ini = {name: texts[0]}, {f"MLLMU_{name.upper()}": texts[1]}, {f"mllmu_{name}": texts[2]}
+    assert getattr(chosen(given, ini, environment), name) == values[0]
+    assert getattr(chosen({}, ini, environment), name) == values[1]
+    assert getattr(chosen({}, ini, {}), name) == values[2]
+    # An empty variable is as good as none, which is how CI systems unset one.
+    assert getattr(chosen({}, ini, {f"MLLMU_{name.upper()}": ""}), name) == values[2]
+
+
+def test_ini_values_may_have_a_type_already() -> None:
+    assert chosen(ini={"mllmu_forget": 15, "mllmu_lr": 0.25, "mllmu_seed": 0, "mllmu_limit": 3}) == Settings(forget=15, lr=0.25, seed=0, limit=3)
+
+
+def test_reports_may_be_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    both = (tmp_path / "a.json", tmp_path / "b.MD")
+    assert chosen({"report": ["a.json", str(tmp_path / "b.MD")]}, {"mllmu_report": ["c.md"]}, {"MLLMU_REPORT": "d.md"}).report == both
+    assert chosen({}, {"mllmu_report": ["a.json", "b.MD"]}).report == both
+    assert chosen({}, {"mllmu_report": ["a.json"]}, {"MLLMU_REPORT": "b.MD"}).report == both[1:]
+
+
+def test_folders_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert chosen({"cache": "~/c"}).cache == tmp_path / "home" / "c"
+    assert chosen({"cache": "c"}).cache == tmp_path / "c"
+    assert chosen({"data": str(tmp_path)}).data == str(tmp_path)
+
+
+WRONG = [
+    ("method", "gaa", "no unlearning method 'gaa'; there is ga, none; did you mean 'ga'?"),
+    ("method", "ga,none", "one method a session for now, not 2 ('ga,none')"),
+    ("method", ",", "no unlearning method ','; there is ga, none"),
+    ("model", "tiny-lava", "no model 'tiny-lava'; there is tiny-llava; did you mean 'tiny-llava'?"),
+    ("device", "gpu", "no device 'gpu'; there is auto, cpu, cuda, mps; did you mean 'cpu'?"),
+    ("device", "cuda:x", "no device 'cuda:x'; there is auto, cpu, cuda, mps; did you mean 'cuda'?"),
+    ("device", "cuda:", "no device 'cuda:'; there is auto, cpu, cuda, mps; did you mean 'cuda'?"),
+    ("table", "multi", "no table 'multi'; there is both, multimodal, unimodal; did you mean 'multimodal'?"),
+    ("gates", "of", "no gate policy 'of'; there is default, off; did you mean 'off'?"),
+    ("forget", "0", "a whole number from 1 to 99 is expected, not '0'"),
+    ("forget", "100", "a whole number from 1 to 99 is expected, not '100'"),
+    ("forget", "abc", "a whole number from 1 to 99 is expected, not 'abc'"),
+    ("forget", "7.5", "a whole number from 1 to 99 is expected, not '7.5'"),
+    ("profiles", "1", "a whole number from 2 to 5000 is expected, not '1'"),
+    ("lr", "nan", "a number from 0 to 1 is expected, not 'nan'"),
+    ("lr", "-1e-4", "a number from 0 to 1 is expected, not '-1e-4'"),
+    ("lr", "inf", "a number from 0 to 1 is expected, not 'inf'"),
+    ("lr", "fast", "a number from 0 to 1 is expected, not 'fast'"),
+    ("seed", "-1", "a whole number from 0 to"),
+    ("batch", "0", "a whole number from 1 to 4096 is expected, not '0'"),
+    ("data", "/no/such/folder", "no folder '/no/such/folder'; give a folder in the released parquet layout, or 'synthetic'"),
+    ("data", "sythetic", "or 'synthetic'; did you mean 'synthetic'?"),
+    ("report", "run.txt", "the report 'run.txt' ends in none of .json, .jsonl, .md"),
+    ("report", "run", "the report 'run' ends in none of .json, .jsonl, .md"),
+    ("report", "run.jsn", "ends in none of .json, .jsonl, .md; did you mean '.json'?"),
+    ("report", "/no/such/folder/run.md", "no folder '/no/such/folder' to write the report 'run.md' to"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), WRONG)
+def test_a_wrong_choice_is_one_line_that_names_its_source(name: str, text: str, said: str) -> None:
+    given = [text] if name == "report" else text
+    sources: list[tuple[str, Callable[[], Settings]]] = [
+        (f"--mllmu-{name}", lambda: chosen({name: given})),
+        (f"MLLMU_{name.upper()}", lambda: chosen(environment={f"MLLMU_{name.upper()}": text})),
+        (f"mllmu_{name}", lambda: chosen(ini={f"mllmu_{name}": given})),
+    ]
+    for source, choose in sources:
+        with pytest.raises(SettingsError) as caught:
+            choose()
+        message = str(caught.value)
+        assert message.startswith(f"{source}: ")
+        assert said in message
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize("source", ["pytest.ini", "pyproject.toml"])
+def test_a_wrong_number_in_a_real_ini_file(pytester: pytest.Pytester, source: str) -> None:
+    text = "[pytest]\nmllmu_forget = abc\n" if source == "pytest.ini" else "[tool.pytest.ini_options]\nmllmu_forget = 'abc'\n"
+    pytester.path.joinpath(source).write_text(text, encoding="utf-8")
+    result = pytester.runpytest_subprocess("--collect-only")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: mllmu_forget: *abc*"])
+
+
+def test_an_unknown_flag_gets_the_nearest_one() -> None:
+    for arguments in (["--mllmu-metod", "ga"], ["-q", "--mllmu-metod=ga"]):
+        with pytest.raises(SettingsError, match=r"^no option --mllmu-metod; did you mean '--mllmu-method'\?"):
+            check_flags(arguments)
+
+
+def test_known_and_foreign_flags_pass() -> None:
+    check_flags([flag for option in OPTIONS for flag in (option.flag, f"{option.flag}=x")])
+    check_flags(["-q", "--maxfail=1", "tests", "mllmu-metod", "--", "--mllmu-metod"])
+
+
+def test_what_decides_the_numbers() -> None:
+    base = Settings()
+    aside = Settings(report=(Path("a.md"),), cache=Path("c"), table="multimodal", batch=3)
+    assert aside.measured == base.measured
+    others = {"method": "ga", "seed": 1, "forget": 5, "lr": 0.1, "epochs": 2, "limit": 3, "data": "x", "device": "cuda", "gates": "off"}
+    for name, value in others.items():
+        assert Settings(**{name: value}).measured != base.measured  # type: ignore[arg-type]
+
+
+def test_names_agree_with_the_registries() -> None:
+    assert (*methods.methods(), methods.NONE) == settings.METHODS == methods.NAMES
+    assert tuple(POLICIES) == settings.POLICIES
+    assert report.SUFFIXES == settings.REPORTS
+    assert (tiny.NAME,) == settings.MODELS
+
+
+@pytest.mark.parametrize("module", ["pytest_mllmu.settings", "pytest_mllmu.plugin"])
+def test_nothing_heavy_is_imported_with(module: str) -> None:
+    heavy = ("torch", "transformers", "peft", "accelerate", "openai", "pyarrow", "numpy", "faker", "PIL")
+    code = f"import sys, {module}; print(*[name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == ""
