@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ class Pipeline:
         self.settings, self.progress = settings, progress
         self.store = Store(settings.cache or default_root())
         self._held: tuple[str, Bundle] | None = None
+        self._asked: dict[Split, str] = {}
         self._scores: dict[tuple[str, Split], tuple[Score, ...]] = {}
         self._rows: dict[tuple[str, tuple[Split, ...]], Row] = {}
 
@@ -156,12 +157,12 @@ class Pipeline:
                 answers = engine.answer(bundle, engine.asked(rows), self.settings.batch or engine.BATCH, step.advance)
             write_responses(folder / "responses.jsonl", answers)
 
-        inputs = self._answers(model, people)
+        inputs = self._answers(model, split)
         artefact = self.store.get_or_build("responses", inputs, build, self._waiting(f"{model.title} on the {split} set"))
         return {response.question: response for response in read_responses(artefact.file("responses.jsonl"))}
 
     def answered(self, model: Model, split: Split) -> bool:
-        return self.store.find("responses", self._answers(model, self.people(split))) is not None
+        return self.store.find("responses", self._answers(model, split)) is not None
 
     def scores(self, model: Model, split: Split) -> tuple[Score, ...]:
         from pytest_mllmu.scoring.scores import score
@@ -206,12 +207,10 @@ class Pipeline:
         shared = {"code": CODE, "model": self.settings.model, "seed": self.settings.seed, "device": self.device, "versions": self.versions}
         return {"kind": kind, **shared, "recipe": recipe(kind), **inputs}
 
-    def _answers(self, model: Model, people: tuple[Profile, ...]) -> dict[str, Any]:
-        return {"code": CODE, "engine": engine.VERSION, "dialect": prompts.DIALECT, "model": model.key, "questions": self._asked(people)}
-
-    @lru_cache(maxsize=16)  # noqa: B019 - a pipeline lives as long as its session
-    def _asked(self, people: tuple[Profile, ...]) -> str:
-        return fingerprint(people)
+    def _answers(self, model: Model, split: Split) -> dict[str, Any]:
+        if split not in self._asked:
+            self._asked[split] = fingerprint(self.people(split))
+        return {"code": CODE, "engine": engine.VERSION, "dialect": prompts.DIALECT, "model": model.key, "questions": self._asked[split]}
 
     def _waiting(self, what: str) -> Callable[[], None]:
         return lambda: self.progress.say(f"waiting for another process that builds {what}")

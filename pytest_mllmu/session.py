@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -142,7 +143,9 @@ class Session:
             for split in self._splits(model):
                 responses = self.pipeline.responses(model, split)
                 for question, score in zip(self.pipeline.questions(split), self.pipeline.scores(model, split), strict=True):
-                    yield {"model": model.title, "split": split, "asked": question.to_json(), "answer": responses[question.id].answer, "score": dict(score.values)}
+                    response = json.loads(responses[question.id].to_line())
+                    row = {"question": question.id, "model": model.title, "split": split, "asked": question.to_json()}
+                    yield row | {"response": response, "score": dict(score.values)}
 
 
 def _order(row: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:

@@ -109,7 +109,7 @@ OPTIONS = (
     Option("celebrities", 40, _number(1, 5000), "N", "Celebrities in the synthetic benchmark (153 = the paper's size)", int | str),
     Option("forget", 10, _number(1, 99), "PERCENT", "Percent of the people to forget (5, 10 and 15 in the paper)", int | str),
     Option("table", "both", _one_of("table", get_args(Show)), "WHICH", "Rows of the table: both, multimodal or unimodal questions", Show),
-    Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gate policy: default, or off to measure without judging", Literal["default", "off"]),
+    Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gates: default, or off to measure only", Literal["default", "off"]),
     Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float | str),
     Option("epochs", None, _number(1, 1000), "N", "Epochs of unlearning instead of the method's own", int | str),
     Option("report", (), _report, "FILE", "Write a report, its format by suffix: .json, .jsonl or .md (may be repeated)", "linelist", many=True),

@@ -147,5 +147,6 @@ def _features(draw: ImageDraw.ImageDraw, traits: Face, x: int, y: int) -> None:
     if traits.beard == 2:
         draw.rectangle((x - 12, y + 13, x + 12, y + 17), fill=traits.hair)
     low = y + 21
-    draw.arc((x - 11, low - abs(traits.mouth) - 1, x + 11, low + abs(traits.mouth) + 1), *((0, 180) if traits.mouth >= 0 else (180, 360)), fill=(170, 40, 50), width=4)
+    start, end = (0, 180) if traits.mouth >= 0 else (180, 360)
+    draw.arc((x - 11, low - abs(traits.mouth) - 1, x + 11, low + abs(traits.mouth) + 1), start, end, fill=(170, 40, 50), width=4)
     draw.point((x, low), fill=dark)

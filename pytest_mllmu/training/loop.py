@@ -71,21 +71,26 @@ def train(
     optimizer, scheduler = _optimizer(parameters, hyper, sum(map(len, plan)))
     prepared, optimizer, scheduler = accelerator.prepare(model, optimizer, scheduler)
     prepared.train()
+
+    def learn(rows: list[Example], place: str) -> float:
+        value = loss(encoder.collate(rows))
+        if not math.isfinite(value.item()):
+            raise TrainingError(f"{title}: the loss is {value.item()} at {place}; a smaller learning rate than {hyper.lr:g} may help")
+        accelerator.backward(value)
+        accelerator.clip_grad_norm_(parameters, hyper.clip)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        return value.item()
+
     means = []
     with progress.step(title, total=sum(map(len, plan))) as step:
         for number, batches in enumerate(plan, 1):
             total = 0.0
             for place, rows in enumerate(batches, 1):
-                value = loss(encoder.collate(rows))
-                if not math.isfinite(value.item()):
-                    raise TrainingError(f"{title}: the loss is {value.item()} at step {place} of epoch {number}; a smaller learning rate than {hyper.lr:g} may help")
-                accelerator.backward(value)
-                accelerator.clip_grad_norm_(parameters, hyper.clip)
-                optimizer.step()
-                scheduler.step()
-                optimizer.zero_grad()
-                total += value.item()
-                step.advance(note=f"epoch {number}/{hyper.epochs}, loss {value.item():.3f}")
+                value = learn(rows, f"step {place} of epoch {number}")
+                total += value
+                step.advance(note=f"epoch {number}/{hyper.epochs}, loss {value:.3f}")
             means.append(total / max(1, len(batches)))
     accelerator.free_memory()
     model.eval()
@@ -95,7 +100,8 @@ def train(
 def _optimizer(parameters: list[Any], hyper: Hyper, steps: int) -> tuple[Any, Any]:
     import torch
 
-    optimizer = torch.optim.AdamW(parameters, lr=hyper.lr, weight_decay=hyper.weight_decay, betas=(0.9, hyper.beta2), fused=parameters[0].device.type in ("cpu", "cuda"))
+    fused = parameters[0].device.type in ("cpu", "cuda")
+    optimizer = torch.optim.AdamW(parameters, lr=hyper.lr, weight_decay=hyper.weight_decay, betas=(0.9, hyper.beta2), fused=fused)
     if hyper.schedule == "one_cycle":
         return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, hyper.lr, total_steps=steps + 1, pct_start=0.15)
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: max(0.0, 1 - done / steps))

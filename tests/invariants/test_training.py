@@ -18,6 +18,7 @@ from pytest_mllmu.pipeline import Pipeline
 from pytest_mllmu.settings import Settings
 from pytest_mllmu.training.batches import IGNORED, Encoder
 from pytest_mllmu.training.loop import Hyper, answer_loss, train
+from pytest_mllmu.training.lora import Lora, adapted
 from tests.models import SILENT, benchmark, person, random_bundle, same, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -48,6 +49,19 @@ def test_one_seed_gives_one_unlearned_model() -> None:
     torch.rand(7)  # what was drawn before does not matter
     assert same(first, weights(unlearned(0)))
     assert not same(first, weights(unlearned(1)))
+
+
+def test_dropout_is_drawn_from_the_seed_of_the_training() -> None:
+    def trained(drawn: int) -> dict[str, torch.Tensor]:
+        bundle = random_bundle()
+        encoder = Encoder(bundle)
+        rows = encoder.pairs(person())
+        model = adapted(bundle, Lora(dropout=0.5), 0)
+        torch.rand(drawn)
+        train(model, encoder, lambda rng: rows, lambda batch: answer_loss(bundle, model, batch), HYPER, 0, SILENT, "learning")
+        return weights(model)
+
+    assert same(trained(0), trained(7))
 
 
 def test_unlearning_moves_the_whole_adapter_and_nothing_else() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_mllmu.benchmark.parquet import read_benchmark, read_ids, write_benchmark
+from pytest_mllmu.benchmark.export import write_benchmark
+from pytest_mllmu.benchmark.parquet import read_benchmark, read_ids
 from pytest_mllmu.benchmark.profiles import Benchmark
 from pytest_mllmu.benchmark.splits import draw, order
 from tests.property.strategies import IDS, benchmarks

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pytest_mllmu.benchmark import parquet
-from pytest_mllmu.benchmark.parquet import read_benchmark, read_ids, write_benchmark
+from pytest_mllmu.benchmark import cells, pictures, released
+from pytest_mllmu.benchmark.export import write_benchmark
+from pytest_mllmu.benchmark.parquet import read_benchmark, read_ids
 from pytest_mllmu.benchmark.profiles import Benchmark, TrainingPair
 from pytest_mllmu.benchmark.splits import draw
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
@@ -120,7 +121,7 @@ def test_name_and_label_survive_and_foreign_data_is_not_synthetic(data: Path) ->
 
 
 def test_a_broken_label_is_told(data: Path) -> None:
-    path = change(data / "Full_Set" / ONLY, lambda rows: None, lambda schema: schema.with_metadata({parquet.LABEL: b'{"name": 3}'}))
+    path = change(data / "Full_Set" / ONLY, lambda rows: None, lambda schema: schema.with_metadata({released.LABEL: b'{"name": 3}'}))
     error = refused(data)
     assert_place(error, path, None, None)
     assert "export the data anew" in str(error)
@@ -300,7 +301,7 @@ def test_bad_metadata_is_told(data: Path, metadata: str | None, column: str, pro
 
 
 def test_huge_metadata_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "MAX_JSON", 50)
+    monkeypatch.setattr(cells, "MAX_JSON", 50)
     error = refused(data)
     assert error.row == 0
     assert "characters; at most 50 are accepted" in str(error)
@@ -563,7 +564,7 @@ def test_picture_paths_stay_inside(data: Path, path: str | None, problem: str) -
 
 
 def test_huge_picture_file_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "MAX_PICTURE", 10)
+    monkeypatch.setattr(pictures, "MAX_PICTURE", 10)
     (data / "a.png").write_bytes(png())
     change(data / "Full_Set" / ONLY, lambda rows: rows[5].update(image={"bytes": None, "path": "a.png"}))
     with pytest.raises(DataError, match=r"'a.png' has more than 10 bytes"):

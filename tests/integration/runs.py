@@ -1,0 +1,147 @@
+"""Runs of the whole plugin as a user starts it: in a process of its own, in an empty directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PEOPLE = ("--mllmu-profiles=6", "--mllmu-celebrities=2", "--mllmu-forget=34")
+"""The smallest benchmark with intervals: 2 people to forget, 4 to keep, 2 celebrities; 4 sets of answers a model."""
+QUESTIONS = 18 * (2 + 2 + 4 + 2)
+GATES = 24
+GA = ("--mllmu-method=ga", *PEOPLE)
+SLOW = 900  # seconds for a build; a machine that others use takes many times what an idle one does
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    text: str
+    """stdout and stderr."""
+    folder: Path
+
+    @property
+    def header(self) -> str:
+        """The plugin's line above the tests."""
+        return "".join(line for line in self.text.splitlines() if line.startswith("mllmu: ") and ", seed " in line and " to forget " in line)
+
+    @property
+    def progress(self) -> list[str]:
+        return [line for line in self.text.splitlines() if line.startswith("mllmu: ") and line != self.header]
+
+    @property
+    def table(self) -> str:
+        """The section of the terminal summary, from its heading to the tally of the gates."""
+        found = re.search(r"^=+ MLLMU-Bench =+\n(.*?^gates: [^\n]*)", self.text, re.S | re.M)
+        return found[1] if found else ""
+
+    def json(self, name: str = "run.json") -> str:
+        """The report without the only part that may differ between two identical runs."""
+        return untimed((self.folder / name).read_text(encoding="utf-8"))
+
+
+def untimed(report: str) -> str:
+    row = json.loads(report)
+    row.pop("timings")
+    return json.dumps(row, indent=1)
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """That of a user who has set nothing. Threads that wait asleep keep a shared machine usable: spinning ones are 20 times slower there."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLLMU_", "PYTEST_"))}
+    return {**kept, "OMP_WAIT_POLICY": "passive", "COLUMNS": "160", "PYTHONUNBUFFERED": "1", **extra}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", *arguments]
+
+
+def run(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> Ran:
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        command(*arguments), cwd=folder, env=environment(**(env or {})), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False
+    )
+    return Ran(done.returncode, done.stdout.decode(), folder)
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A run that is stopped the hard way, workers and all."""
+
+    folder: Path
+
+    def when(self, ripe: Callable[[], bool], *arguments: str, after: float = 0.0, timeout: float = SLOW) -> bool:
+        """Kills the process group ``after`` seconds past ``ripe()``; whether it was still alive then."""
+        with subprocess.Popen(
+            command(*arguments), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as process:
+            until = time.monotonic() + timeout
+            try:
+                while not ripe() and process.poll() is None and time.monotonic() < until:
+                    time.sleep(0.02)
+                time.sleep(after)
+                return process.poll() is None
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Built:
+    """The one cold run that the other tests of the session build upon."""
+
+    cache: Path
+    ran: Ran
+
+    @property
+    def option(self) -> str:
+        return f"--mllmu-cache={self.cache}"
+
+    def warm(self, folder: Path, *arguments: str, method: str = "ga", **options: Any) -> Ran:
+        return run(folder, f"--mllmu-method={method}", *PEOPLE, self.option, *arguments, **options)
+
+
+def one_error(ran: Ran) -> str:
+    """The one line that a mistake costs, after a check that nothing else is said."""
+    lines = [line for line in ran.text.splitlines() if line.startswith("ERROR")]
+    assert ran.code == 4, ran.text
+    assert len(lines) == 1, ran.text
+    for noise in ("Traceback", "INTERNALERROR", "MllmuError", "SettingsError", "StoreError", "DataError"):
+        assert noise not in ran.text
+    return lines[0]
+
+
+PROBE = """
+import sys
+
+def pytest_unconfigure(config):
+    heavy = {"torch", "transformers", "peft", "accelerate", "openai", "pyarrow", "numpy", "faker", "PIL", "tokenizers", "safetensors"} & set(sys.modules)
+    sys.stderr.write(f"\\nheavy modules: {sorted(heavy)}\\n")
+"""
+
+
+def heavy(ran: Ran) -> set[str]:
+    """What the conftest ``PROBE`` in the run's folder saw imported."""
+    found = re.findall(r"^heavy modules: (.*)$", ran.text, re.M)
+    assert len(found) == 1, ran.text
+    return set(re.findall(r"'(\w+)'", found[0]))
+
+
+def artefacts(cache: Path, only: Collection[str] | None = None) -> dict[str, dict[str, str]]:
+    """``model/KEY`` and so on, each with the sha256 of its files, computed here and not read from the manifest."""
+    found = {}
+    for manifest in cache.glob("*/*/manifest.json"):
+        name = manifest.parent.relative_to(cache).as_posix()
+        if only is None or name in only:
+            found[name] = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(manifest.parent.rglob("*")) if file.is_file()}
+    return found

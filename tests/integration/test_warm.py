@@ -1,0 +1,98 @@
+"""The second run trains nothing, asks nothing and loads no model library; what is shown follows the options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.runs import GATES, PROBE, Built, Ran, heavy, run
+from tests.integration.test_unused import TORCH
+
+
+def test_cold_run_says_what_it_does(built: Built) -> None:
+    said = "\n".join(built.ran.progress)
+    for step in ("teaching tiny-llava to see", "teaching tiny-llava (base)"):
+        assert said.count(f"mllmu: {step}: done in ") == 1
+    assert (built.cache / "tmp").is_dir()
+    assert list((built.cache / "tmp").iterdir()) == []
+
+
+def test_warm_run_is_the_cold_one_without_torch(built: Built, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(PROBE)
+    ran = built.warm(tmp_path, "--mllmu-report=run.json", "-W", "error", "-p", "no:xdist")
+    assert ran.progress == []
+    assert not heavy(ran) & TORCH
+    assert ran.code == built.ran.code
+    assert ran.table == built.ran.table
+    assert ran.json() == built.ran.json()
+
+
+def test_exported_data_is_the_same_benchmark(built: Built, exported: Path, tmp_path: Path) -> None:
+    ran = run(tmp_path, "--mllmu-method=ga", "--mllmu-forget=34", f"--mllmu-data={exported}", built.option)
+    assert ran.header.endswith(f"all answers in the cache ({built.cache})")
+    assert ran.progress == []
+    assert ran.table == built.ran.table
+
+
+def test_quiet(built: Built, tmp_path: Path) -> None:
+    ran = built.warm(tmp_path, "-q", "--mllmu-epochs=1")  # something is built, and nothing said about it
+    assert ran.code in (0, 1)
+    assert ran.header == ""
+    assert ran.progress == []
+    assert "Vanilla" in ran.table
+    assert "GA" in ran.table
+
+
+def test_quieter(built: Built, tmp_path: Path) -> None:
+    ran = built.warm(tmp_path, "-qq", "--no-summary")
+    assert ran.code == built.ran.code
+    assert "Traceback" not in ran.text
+    assert ran.table == built.ran.table
+
+
+def test_rows_of_one_modality(built: Built, tmp_path: Path) -> None:
+    ran = built.warm(tmp_path, "--mllmu-table=multimodal")
+    assert "image + text" in ran.table
+    assert "text only" not in ran.table
+    assert "text only" in built.ran.table
+    rows = [line for line in built.ran.table.splitlines() if line.lstrip().startswith(("Vanilla", "GA"))]
+    assert [line for line in ran.table.splitlines() if line.lstrip().startswith(("Vanilla", "GA"))] == rows[:2]
+
+
+def test_limit(built: Built, limited: Ran) -> None:
+    assert "forget 10/4/4/4 questions about 2 people" in " ".join(built.ran.table.split())
+    assert "forget 5/2/2/2 questions about 1 person" in " ".join(limited.table.split())
+    assert "celebrity 5/2/2/2 questions about 1 person" in " ".join(limited.table.split())
+    assert limited.code in (0, 1)
+    assert "nan" not in limited.text.lower()
+
+
+def test_only_what_was_selected(built: Built, tmp_path: Path) -> None:
+    ran = built.warm(tmp_path, "-k", "forgotten")
+    assert ran.code in (0, 1)
+    assert "test_kept" not in ran.text
+    rows = [line for line in ran.table.splitlines() if line.lstrip().startswith(("Vanilla", "GA"))]
+    assert len(rows) == 4
+    assert "forget 10/4/4/4" in ran.table
+    for row in rows:
+        _, forget, test, retain, celebrity = row.split("|")
+        assert "%" in forget
+        assert "%" in test
+        assert retain.split() == ["-"] * 4
+        assert celebrity.split() == ["-"] * 4
+
+
+def test_marker_selects_a_task(built: Built, tmp_path: Path) -> None:
+    ran = built.warm(tmp_path, "--co", "-q", "-m", "mllmu_task(name='cloze')")
+    ids = [line for line in ran.text.splitlines() if "::" in line]
+    assert len(ids) == GATES // 3
+    assert all("[ga-cloze-" in line for line in ids)
+
+
+@pytest.mark.parametrize(("split", "test"), [("retain", "test_kept"), ("celebrity", "test_celebrities_kept")])
+def test_marker_selects_a_set(built: Built, tmp_path: Path, split: str, test: str) -> None:
+    ran = built.warm(tmp_path, "--co", "-q", "-m", f"mllmu_split(name='{split}')")
+    ids = [line for line in ran.text.splitlines() if "::" in line]
+    assert len(ids) == 6
+    assert all(f"::{test}[" in line for line in ids)
