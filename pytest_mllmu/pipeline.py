@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.benchmark.profiles import SPLITS, Benchmark, Profile, Question, Split, fingerprint
+from pytest_mllmu.errors import SettingsError
 from pytest_mllmu.evaluation import engine
 from pytest_mllmu.evaluation.responses import Response, read_responses, write_responses
 from pytest_mllmu.methods import NONE
@@ -232,7 +233,19 @@ def runtime(device: str) -> Iterator[None]:
 
         from pytest_mllmu.embedded.tiny import THREADS
 
+        _check(device)
         if device == "cpu":
             torch.set_num_threads(THREADS)
         logging.disable_progress_bar()
         yield
+
+
+def _check(device: str) -> None:
+    """Raises SettingsError when torch does not have the device."""
+    import torch
+
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise SettingsError(f"--mllmu-device={device}: torch sees {torch.cuda.device_count()} CUDA devices here; choose cpu, or leave it to auto")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError(f"--mllmu-device={device}: torch sees no such device here; choose cpu, or leave it to auto")

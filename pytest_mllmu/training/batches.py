@@ -51,12 +51,16 @@ class Encoder:
     def example(self, text: str, answer: str, modality: Modality, picture: Picture | None) -> Example:
         """The answer begins after a blank and closes with the end token, which the released collate forgets."""
         prompt = self.prompt(text, modality)
-        whole = self._tokens(f"{self.bundle.family.prompt(text, modality)} {answer}")
+        whole = self._tokens(f"{self.bundle.family.prompt(self._plain(text), modality)} {self._plain(answer)}")
         shared = next((place for place, pair in enumerate(zip(prompt, whole, strict=False)) if pair[0] != pair[1]), min(len(prompt), len(whole)))
         return Example(prompt[:shared], (*whole[shared:], self.bundle.eos), picture if modality == "multimodal" else None)
 
     def prompt(self, text: str, modality: Modality) -> tuple[int, ...]:
-        return self._tokens(self.bundle.family.prompt(text, modality))
+        return self._tokens(self.bundle.family.prompt(self._plain(text), modality))
+
+    def _plain(self, text: str) -> str:
+        """Data is untrusted: an image placeholder in a text must not stand for an image."""
+        return text.replace(self.bundle.processor.image_token, "")
 
     def pairs(self, profile: Profile) -> list[Example]:
         """A profile's training pairs; a pair that does not name its modality is trained with the image and without."""

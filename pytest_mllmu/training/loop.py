@@ -63,7 +63,8 @@ def train(
 
     set_seed(seed)
     rng = random.Random(f"{seed}/train")
-    accelerator = Accelerator(cpu=encoder.bundle.device.type == "cpu")
+    # The model is where it should be, in the precision it should have: neither is accelerate's to choose from the environment.
+    accelerator = Accelerator(cpu=encoder.bundle.device.type == "cpu", device_placement=False, mixed_precision="no")
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     plan = [shuffled(epoch(rng), hyper.batch, rng) for _ in range(hyper.epochs)]
     if not any(plan):

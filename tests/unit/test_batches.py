@@ -144,3 +144,9 @@ def test_shuffled_shuffles_and_groups_by_length() -> None:
     assert all([len(row) for row in group] == sorted(len(row) for row in group) for group in one)
     assert sum(len({len(row) for row in group}) for group in one) <= 8 + 6  # eight batches, one more length at each border
     assert sorted(one, key=lambda group: len(group[0])) != one
+
+
+def test_an_image_placeholder_in_the_data_stands_for_no_image() -> None:
+    bundle = random_bundle()
+    encoder = Encoder(bundle)
+    assert encoder.example("Who <image>is it?", "no<image>body", "unimodal", None) == encoder.example("Who is it?", "nobody", "unimodal", None)
