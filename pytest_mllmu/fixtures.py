@@ -121,9 +121,7 @@ def mllmu_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllm
 
 
 @pytest.fixture
-def mllmu_person_verdict(
-    request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllmu_vanilla: Model, mllmu_candidate: Model, mllmu_person: str
-) -> Verdict:
+def mllmu_person_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllmu_vanilla: Model, mllmu_candidate: Model, mllmu_person: str) -> Verdict:
     """Whether the candidate has forgotten one person, over the forget and the test set."""
     from pytest_mllmu.analysis.gates import FORGOTTEN, POLICIES
     from pytest_mllmu.analysis.people import judge_person

@@ -98,9 +98,8 @@ class Pipeline:
             from pytest_mllmu.embedded import tiny
             from pytest_mllmu.models.loading import save
 
-            bundle = self.load(self.base)
+            bundle = self._take(self.base)
             title = f"fine-tuning {self.settings.model} on {len(self.benchmark.profiles)} people (vanilla)"
-            self._held = None
             tiny.fine_tune(bundle, self.benchmark.profiles, self.benchmark.celebrities, self.settings.seed, self.progress, title)
             save(bundle, folder)
 
@@ -123,9 +122,8 @@ class Pipeline:
             from pytest_mllmu.methods.unlearn import unlearn
             from pytest_mllmu.training.lora import save_adapter
 
-            bundle = self.load(self.vanilla)
+            bundle = self._take(self.vanilla)
             title = f"unlearning {len(self.benchmark.forget_ids)} people with {chosen.title}"
-            self._held = None
             save_adapter(unlearn(chosen, bundle, self.benchmark, hyper, self.settings.seed, self.progress, title), folder)
 
         inputs = self._inputs("adapter", vanilla=self.vanilla.key, forget=list(self.benchmark.forget_ids), hyper=hyper.to_json(), method=chosen.settings())
@@ -138,9 +136,14 @@ class Pipeline:
                 from pytest_mllmu.models import loading
 
                 artefact = self.store.get_or_build("model", model.inputs, model.build, self._waiting(model.title))
-                bundle = loading.load(artefact.path, self.device) if model.parent is None else loading.with_adapter(self.load(model.parent), artefact.path)
+                bundle = loading.load(artefact.path, self.device) if model.parent is None else loading.with_adapter(self._take(model.parent), artefact.path)
             self._held = model.key, bundle
         return self._held[1]
+
+    def _take(self, model: Model) -> Bundle:
+        """The model for somebody who changes it: nobody else gets it from memory any more."""
+        bundle, self._held = self.load(model), None
+        return bundle
 
     def stored(self, model: Model) -> bool:
         return self.store.find("model", model.inputs) is not None

@@ -58,9 +58,7 @@ MARKERS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mllmu", "multimodal unlearning: has the model really forgotten these people? (pytest-mllmu)")
     for option in choices.OPTIONS:
-        group.addoption(
-            option.flag, dest=option.key, default=None, metavar=option.metavar, action="append" if option.many else "store", help=_help(option)
-        )
+        group.addoption(option.flag, dest=option.key, default=None, metavar=option.metavar, action="append" if option.many else "store", help=_help(option))
         parser.addini(option.key, f"See {option.flag}", type=option.ini, default=None)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_mllmu
+from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Split
 from pytest_mllmu.benchmark.splits import draw, limited, synthetic_ids
@@ -116,7 +117,9 @@ class Session:
         return [vanilla, *(self.pipeline.unlearned(name) for name in sorted({method for method, _ in self.verdicts}))]
 
     def _splits(self, model: Model) -> tuple[Split, ...]:
-        return tuple(split for split in SPLITS if self.pipeline.answered(model, split))
+        """The sets that a gate of this session was about: what else the cache holds is another run's."""
+        judged = {verdict["split"] for _, verdict in self.verdicts} | {split for _, verdict in self.verdicts if verdict["person"] for split in FORGOTTEN}
+        return tuple(split for split in SPLITS if split in judged and self.pipeline.answered(model, split))
 
     def _run(self) -> Run:
         from pytest_mllmu.analysis.table import Table

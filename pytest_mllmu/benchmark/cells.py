@@ -17,6 +17,7 @@ TYPE_OF = {modality: name for name, modality in TYPES.items()}
 MAX_JSON = 10_000_000
 """Characters of a JSON cell: data is untrusted."""
 
+
 @dataclass(frozen=True)
 class Place:
     """Where a value stands, down to the field inside a nested column."""

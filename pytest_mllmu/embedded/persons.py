@@ -31,6 +31,8 @@ CONDITIONS = (
     "hay fever", "hepatitis", "hypertension", "insomnia", "lactose intolerance", "migraine", "narcolepsy", "osteoporosis", "psoriasis",
     "sciatica", "scoliosis", "sleep apnoea", "tendonitis", "tinnitus", "vertigo",
 )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Person:
     """What is known about one person; the attributes that questions ask for have the names of ``ATTRIBUTES``."""

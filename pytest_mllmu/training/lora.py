@@ -28,9 +28,7 @@ def adapted(bundle: Bundle, lora: Lora, seed: int) -> Any:
     from peft import LoraConfig, get_peft_model
 
     set_seed(seed)
-    config = LoraConfig(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, init_lora_weights="gaussian", target_modules=bundle.family.lora_targets
-    )
+    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, init_lora_weights="gaussian", target_modules=bundle.family.lora_targets)
     return get_peft_model(bundle.model, config)
 
 

@@ -22,14 +22,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="session")
 def limited(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """One person of each set only."""
-    return built.warm(tmp_path_factory.mktemp("limited"), "--mllmu-limit=1", "--mllmu-report=run.json", timeout=SLOW)
+    """One person of each set only, and quietly: answers are asked for, and nothing is said about it."""
+    return built.warm(tmp_path_factory.mktemp("limited"), "--mllmu-limit=1", "--mllmu-report=run.json", "-q", timeout=SLOW)
 
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The synthetic benchmark as a folder in the released layout."""
-    from pytest_mllmu.benchmark.parquet import write_benchmark
+    from pytest_mllmu.benchmark.export import write_benchmark
     from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 
     folder = tmp_path_factory.mktemp("exported") / "data"

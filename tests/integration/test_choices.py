@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.runs import GA, Built, one_error, run
 
-SMALL = ("--mllmu-profiles=20", "--mllmu-celebrities=1")
+SMALL = ("--mllmu-profiles=4", "--mllmu-celebrities=1")
 
 
 def write_ini(folder: Path, *lines: str) -> None:

@@ -67,17 +67,16 @@ def test_verdicts_are_what_the_terminal_said(built: Built, report: dict[str, Any
 def test_jsonl_has_a_line_for_each_question_and_model(built: Built, report: dict[str, Any]) -> None:
     rows = [json.loads(line) for line in (built.ran.folder / "run.jsonl").read_text(encoding="utf-8").splitlines()]
     assert Counter(row["model"] for row in rows) == {"Vanilla": QUESTIONS, "GA": QUESTIONS}
-    keys = [(row["model"], row["split"], row["asked"]["id"]) for row in rows]
+    keys = [(row["model"], row["split"], row["question"]) for row in rows]
     assert len(set(keys)) == len(keys)
     for row in rows:
-        assert isinstance(row["answer"], str)
+        assert row["question"] == row["asked"]["id"] == row["response"]["question"]
+        assert isinstance(row["response"]["answer"], str)
         assert row["score"]
     # The table is the mean of these lines.
-    accuracy = [
-        row["score"]["accuracy"]
-        for row in rows
-        if (row["model"], row["split"], row["asked"].get("modality")) == ("GA", "retain", "multimodal") and "accuracy" in row["score"]
-    ]
+    place = ("GA", "retain", "multimodal")
+    asked = [row["score"] for row in rows if (row["model"], row["split"], row["asked"]["modality"]) == place]
+    accuracy = [score["accuracy"] for score in asked if "accuracy" in score]
     (cell,) = (
         cell for cell in report["table"]["rows"][1]["cells"] if (cell["split"], cell["modality"], cell["metric"]) == ("retain", "multimodal", "accuracy")
     )

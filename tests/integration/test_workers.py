@@ -10,7 +10,7 @@ import pytest
 from tests.integration.runs import GA, SLOW, Built, artefacts, run
 
 
-@pytest.mark.parametrize("arguments", [["-n0"], ["-n2"], ["-n2", "--dist=worksteal"], ["-n2", "--dist=loadgroup"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["-n0"], ["-n2", "--dist=worksteal"], ["-n2", "--dist=loadgroup"]], ids=" ".join)
 def test_same_result(built: Built, tmp_path: Path, arguments: list[str]) -> None:
     ran = built.warm(tmp_path, "--mllmu-report=run.json", *arguments)
     assert ran.code == built.ran.code
