@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import entry_points
 
-# Tests import torch themselves; see pipeline.runtime for the reason.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from pytest_mllmu.threads import settle
+
+settle()  # our own tests import torch themselves
 
 if not entry_points(group="pytest11", name="mllmu"):
     # Not even an empty list otherwise: the bundled suite below is run from other directories too, and there this file is no top-level conftest.

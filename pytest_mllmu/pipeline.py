@@ -6,7 +6,6 @@ Everything is lazy. A key is known without building, so answers that are stored 
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from pytest_mllmu.methods import NONE
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.settings import Settings
 from pytest_mllmu.store import Store, default_root, key_of
+from pytest_mllmu.threads import settle
 
 if TYPE_CHECKING:
     from pytest_mllmu.analysis.table import Row
@@ -225,10 +225,9 @@ def runtime(device: str) -> Iterator[None]:
     """The same arithmetic in every process, and libraries that keep quiet.
 
     The number of threads changes the order in which floats are added. A user's ``-W error`` is about the user's code: a
-    deprecation inside transformers must not stop a training. Threads that wait for work sleep instead of spinning: beside
-    any other busy process, such as a second xdist worker, spinning made torch some twenty times slower on two cores.
+    deprecation inside transformers must not stop a training.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported
+    settle()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import torch

@@ -58,7 +58,7 @@ def untimed(report: str) -> str:
 
 def environment(**extra: str) -> dict[str, str]:
     """That of a user who has set nothing."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLLMU_", "PYTEST_", "OMP_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLLMU_", "PYTEST_", "OMP_", "GOMP_"))}
     return {**kept, "COLUMNS": "160", "PYTHONUNBUFFERED": "1", **extra}
 
 
