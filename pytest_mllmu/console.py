@@ -42,6 +42,8 @@ class Console:
         capture = self.config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             reporter.ensure_newline()
+            if self.config.get_terminal_writer().width_of_current_line:  # after the dots of xdist, of which the reporter knows no file
+                reporter.write_line("")
             reporter.write_line(line)
 
     def follow(self) -> str:

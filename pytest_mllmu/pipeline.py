@@ -61,7 +61,7 @@ class Pipeline:
         self._held: tuple[str, Bundle] | None = None
         self._asked: dict[Split, str] = {}
         self._scores: dict[tuple[str, Split], tuple[Score, ...]] = {}
-        self._rows: dict[tuple[str, tuple[Split, ...]], Row] = {}
+        self._rows: dict[tuple[str, str, tuple[Split, ...]], Row] = {}
 
     # --- benchmark ---
 
@@ -108,7 +108,7 @@ class Pipeline:
     def unlearned(self, name: str) -> Model:
         """The vanilla after the method ``name``; ``none`` is the vanilla itself."""
         if name == NONE:
-            return replace(self.vanilla, role="candidate", title="None")
+            return replace(self.vanilla, role="candidate", title="Untouched")
         from pytest_mllmu.methods import method
 
         chosen = method(name)
@@ -181,7 +181,7 @@ class Pipeline:
         """The model's row of the table, over some splits."""
         from pytest_mllmu.analysis.table import build_row
 
-        key = (model.key, splits)
+        key = (model.key, model.title, splits)  # an untouched candidate is the vanilla under another name
         if key not in self._rows:
             scores = [score for split in splits for score in self.scores(model, split)]
             self._rows[key] = build_row(model.role, model.title, scores, self.settings.seed)

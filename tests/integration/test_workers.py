@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def test_cold_workers_build_once_and_the_same(built: Built, tmp_path: Path) -> N
     done = Counter(line.partition(": done in ")[0] for line in ran.progress if ": done in " in line)
     assert done["mllmu: teaching tiny-llava (base)"] == 1  # a worker's line, on the controller's terminal
     assert set(done.values()) == {1}
+    assert not re.search(r"[^\n]mllmu: ", ran.text)  # on a line of its own, not behind xdist's dots
     assert ran.code == built.ran.code
     assert ran.table == built.ran.table
     assert ran.json() == built.ran.json()
