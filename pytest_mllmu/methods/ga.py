@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mllmu.methods import Method, UnlearnStep
+from pytest_mllmu.methods.base import Method, UnlearnStep
 from pytest_mllmu.training.loop import Hyper
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_mllmu.benchmark.profiles import Benchmark
-from pytest_mllmu.methods import Method, UnlearnStep
+from pytest_mllmu.methods.base import Method, UnlearnStep
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.training.batches import Batch, Encoder, Example, shuffled

@@ -1,4 +1,4 @@
-"""A family knows how one architecture is prompted, fed and adapted. To add one: subclass ``Family`` and register it."""
+"""A family knows how one architecture is prompted, fed and adapted. To add one: subclass ``Family``, and a line in ``registry``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Modality
-from pytest_mllmu.errors import ModelError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -75,17 +74,3 @@ class Bundle:
     def pad(self) -> int:
         pad = self.processor.tokenizer.pad_token_id
         return self.eos if pad is None else int(pad)
-
-
-def families() -> dict[str, Family]:
-    """By ``config.model_type``."""
-    from pytest_mllmu.models.llava import Llava
-
-    return {family.model_type: family for family in (Llava(),)}
-
-
-def family_of(model_type: str) -> Family:
-    known = families()
-    if model_type not in known:
-        raise ModelError(f"no model family for {model_type!r}; known: {', '.join(sorted(known))}{did_you_mean(model_type, known)}")
-    return known[model_type]

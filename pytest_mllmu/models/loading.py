@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mllmu.errors import ModelError
-from pytest_mllmu.models.families import Bundle, family_of
+from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.models.registry import family_of
 
 
 def load(folder: Path, device: str) -> Bundle:

@@ -9,8 +9,8 @@ import torch
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality
 from pytest_mllmu.errors import ModelError
-from pytest_mllmu.models.families import families, family_of
 from pytest_mllmu.models.llava import Llava
+from pytest_mllmu.models.registry import families, family_of
 from tests.models import person, processor, random_bundle
 
 FAMILY = Llava()

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from pytest_mllmu.errors import SettingsError, TrainingError
-from pytest_mllmu.methods import UnlearnStep, method, methods
+from pytest_mllmu.methods import method, methods
+from pytest_mllmu.methods.base import UnlearnStep
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.training.batches import IGNORED, Batch, Encoder, Example
 from pytest_mllmu.training.loop import Hyper, _optimizer, answer_loss, train
