@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pytest_mllmu.benchmark.profiles import Modality, Picture, Profile
+from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Picture, Profile
 from pytest_mllmu.models.families import Bundle
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ class Encoder:
         """Data is untrusted: an image placeholder in a text must not stand for an image."""
         return text.replace(self.bundle.processor.image_token, "")
 
-    def pairs(self, profile: Profile) -> list[Example]:
-        """A profile's training pairs; a pair that does not name its modality is trained with the image and without."""
+    def pairs(self, profile: Profile, modality: Modality | None = None) -> list[Example]:
+        """A profile's training pairs, of one modality or of both; a pair that does not name its own is trained in each."""
         rows = []
         for pair in profile.pairs:
-            modalities: tuple[Modality, ...] = (pair.modality,) if pair.modality else ("multimodal", "unimodal")
-            rows += [self.example(pair.question, pair.answer, modality, profile.pictures[0]) for modality in modalities]
+            own: tuple[Modality, ...] = (pair.modality,) if pair.modality else MODALITIES
+            rows += [self.example(pair.question, pair.answer, kind, profile.pictures[0]) for kind in own if modality in (None, kind)]
         return rows
 
     def collate(self, rows: Sequence[Example]) -> Batch:
