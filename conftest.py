@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from pytest_mllmu.threads import settle
+from pytest_mllmu.runtime import settle
 
 settle()  # our own tests import torch themselves
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
     from pytest_mllmu.analysis.gates import Gate
     from pytest_mllmu.analysis.verdicts import Verdict
     from pytest_mllmu.benchmark.profiles import Benchmark, Split
-    from pytest_mllmu.pipeline import Model, Pipeline
+    from pytest_mllmu.lineup import Model
+    from pytest_mllmu.pipeline import Pipeline
     from pytest_mllmu.scoring.scores import Score
     from pytest_mllmu.settings import Settings
+    from pytest_mllmu.trials import Trial
 
+OWN = "mllmu_method_"
+"""What the fixture of a method is called before the name that ``--mllmu-method`` takes."""
 PROPERTY = "mllmu"
 """The user property in which a verdict travels, from an xdist worker too."""
 
@@ -56,34 +61,58 @@ def mllmu_benchmark(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Be
 
 
 @pytest.fixture(scope="session")
-def mllmu_base(mllmu_pipeline: Pipeline, mllmu_benchmark: Benchmark) -> Model:
+def mllmu_base(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Model:
     """The model before it learned the profiles."""
-    return mllmu_pipeline.base
+    with one_line(pytestconfig):
+        return mllmu_pipeline.models.base
 
 
 @pytest.fixture(scope="session")
-def mllmu_vanilla(mllmu_pipeline: Pipeline, mllmu_benchmark: Benchmark) -> Model:
+def mllmu_vanilla(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Model:
     """The base fine-tuned on all profiles."""
-    return mllmu_pipeline.vanilla
+    with one_line(pytestconfig):
+        return mllmu_pipeline.models.vanilla()
 
 
 @pytest.fixture(scope="session")
-def mllmu_method_ga(mllmu_pipeline: Pipeline, mllmu_vanilla: Model) -> Model:
-    """The vanilla after gradient ascent on the forget set."""
-    return mllmu_pipeline.unlearned("ga")
+def mllmu_oracle(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Model:
+    """The base fine-tuned on the people to retain only, for the session's first share of people to forget."""
+    with one_line(pytestconfig):
+        return mllmu_pipeline.models.oracle(mllmu_pipeline.settings.forget[0])
+
+
+def _method(name: str, says: str) -> Any:
+    """The fixture of a built-in method: the model that it leaves, for the session's first share of people to forget."""
+
+    def fixture(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Model:
+        with one_line(pytestconfig):
+            return mllmu_pipeline.models.unlearned(name)
+
+    fixture.__doc__ = says
+    return pytest.fixture(scope="session", name=f"mllmu_method_{name}")(fixture)
+
+
+mllmu_method_ga = _method("ga", "The vanilla after gradient ascent on the forget set.")
+mllmu_method_ga_difference = _method("ga_difference", "The vanilla after ascent on the forget set and descent on the retain set.")
+mllmu_method_kl_minimization = _method("kl_minimization", "The vanilla after ascent on the forget set, held to itself on the retain set.")
+mllmu_method_npo = _method("npo", "The vanilla after negative preference optimization, with the oracle as the reference.")
+mllmu_method_prompting = _method("prompting", "The vanilla with a system prompt that asks it to keep personal matters to itself.")
 
 
 @pytest.fixture(scope="session")
-def mllmu_method_none(mllmu_pipeline: Pipeline, mllmu_vanilla: Model) -> Model:
+def mllmu_method_none(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Model:
     """The vanilla as it is: what a method that does nothing would hand in."""
-    return mllmu_pipeline.unlearned("none")
+    with one_line(pytestconfig):
+        return mllmu_pipeline.models.vanilla()
 
 
 @pytest.fixture(scope="session")
-def mllmu_candidate(request: pytest.FixtureRequest) -> Model:
-    """The model on trial: the result of the method named by the test's parameter."""
-    model: Model = request.getfixturevalue(f"mllmu_method_{request.param}")
-    return model
+def mllmu_candidate(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline) -> Model:
+    """The model on trial: what the trial in the test's parameter leaves."""
+    trial: Trial = request.param
+    with one_line(request.config):
+        given = request.getfixturevalue(f"{OWN}{trial.name}") if trial.own else None
+        return mllmu_pipeline.models.on_trial(trial, given)
 
 
 @pytest.fixture(scope="session")
@@ -111,29 +140,33 @@ def mllmu_person(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def mllmu_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllmu_vanilla: Model, mllmu_candidate: Model, mllmu_gate: Gate) -> Verdict:
+def mllmu_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllmu_candidate: Model, mllmu_gate: Gate) -> Verdict:
     """Whether the candidate holds the gate, recorded for the report."""
     from pytest_mllmu.analysis.verdicts import judge_gate
 
     with one_line(request.config):
-        candidate, vanilla = (mllmu_pipeline.row(model, (mllmu_gate.split,)) for model in (mllmu_candidate, mllmu_vanilla))
-        return _recorded(request, judge_gate(mllmu_gate, candidate, vanilla, mllmu_candidate.title, seed=mllmu_pipeline.settings.seed))
+        models = [mllmu_candidate, *mllmu_pipeline.references(mllmu_candidate.forget)]
+        candidate, vanilla, *oracle = (mllmu_pipeline.row(model, (mllmu_gate.split,)) for model in models)
+        seed = mllmu_pipeline.settings.seed
+        return _recorded(request, mllmu_candidate, judge_gate(mllmu_gate, candidate, vanilla, mllmu_candidate.title, oracle=oracle[0] if oracle else None, seed=seed))
 
 
 @pytest.fixture
-def mllmu_person_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllmu_vanilla: Model, mllmu_candidate: Model, mllmu_person: str) -> Verdict:
+def mllmu_person_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllmu_candidate: Model, mllmu_person: str) -> Verdict:
     """Whether the candidate has forgotten one person, over the forget and the test set."""
     from pytest_mllmu.analysis.gates import FORGOTTEN, POLICIES
     from pytest_mllmu.analysis.people import judge_person
 
     with one_line(request.config):
-        candidate, vanilla = ([score for split in FORGOTTEN for score in mllmu_pipeline.scores(model, split)] for model in (mllmu_candidate, mllmu_vanilla))
+        models = [mllmu_candidate, *mllmu_pipeline.references(mllmu_candidate.forget)]
+        candidate, vanilla, *oracle = ([score for split in FORGOTTEN for score in mllmu_pipeline.scores(model, split)] for model in models)
         policy = POLICIES[mllmu_pipeline.settings.gates]
-        return _recorded(request, judge_person(mllmu_person, candidate, vanilla, policy, mllmu_candidate.title))
+        return _recorded(request, mllmu_candidate, judge_person(mllmu_person, candidate, vanilla, policy, mllmu_candidate.title, oracle=oracle[0] if oracle else ()))
 
 
-def _recorded(request: pytest.FixtureRequest, verdict: Verdict) -> Verdict:
-    request.node.user_properties.append((PROPERTY, {"method": request.node.callspec.params["mllmu_candidate"], "verdict": verdict.to_json()}))
+def _recorded(request: pytest.FixtureRequest, model: Model, verdict: Verdict) -> Verdict:
+    verdict = replace(verdict, forget=model.forget)
+    request.node.user_properties.append((PROPERTY, {"model": model.to_json(), "verdict": verdict.to_json()}))
     return verdict
 
 

@@ -15,7 +15,12 @@ from pytest_mllmu.fixtures import (
     mllmu_candidate,
     mllmu_gate,
     mllmu_method_ga,
+    mllmu_method_ga_difference,
+    mllmu_method_kl_minimization,
     mllmu_method_none,
+    mllmu_method_npo,
+    mllmu_method_prompting,
+    mllmu_oracle,
     mllmu_person,
     mllmu_person_verdict,
     mllmu_pipeline,
@@ -35,7 +40,12 @@ __all__ = [
     "mllmu_candidate",
     "mllmu_gate",
     "mllmu_method_ga",
+    "mllmu_method_ga_difference",
+    "mllmu_method_kl_minimization",
     "mllmu_method_none",
+    "mllmu_method_npo",
+    "mllmu_method_prompting",
+    "mllmu_oracle",
     "mllmu_person",
     "mllmu_person_verdict",
     "mllmu_pipeline",
@@ -63,7 +73,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _help(option: choices.Option) -> str:
-    shown = "" if option.default in (None, ()) else f" (default: {option.default})"
+    default = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
+    shown = f" (default: {default})" if default not in (None, "") else ""
     return f"{option.help}{shown}".replace("%", "%%")
 
 
@@ -74,6 +85,12 @@ def pytest_load_initial_conftests(args: Sequence[str]) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_mllmu import hooks
+
+    pluginmanager.add_hookspecs(hooks)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
@@ -81,7 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         chosen = choices.resolve({option.name: config.getoption(option.key) for option in choices.OPTIONS}, config.getini)
         config.stash[settings_key] = chosen
-        if chosen.method is not None:
+        if chosen.method:
             from pytest_mllmu.session import Session
 
             config.pluginmanager.register(Active(Session(config, chosen)), "mllmu-session")

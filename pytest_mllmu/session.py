@@ -19,13 +19,18 @@ from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Split
 from pytest_mllmu.benchmark.splits import draw, limited, synthetic_ids
 from pytest_mllmu.console import Console
 from pytest_mllmu.errors import MllmuError
-from pytest_mllmu.fixtures import PROPERTY, pipeline_key, settings_key
-from pytest_mllmu.pipeline import Model, Pipeline
+from pytest_mllmu.fixtures import OWN, PROPERTY, pipeline_key, settings_key
+from pytest_mllmu.lineup import Model
+from pytest_mllmu.methods import registry
+from pytest_mllmu.methods.base import Method
+from pytest_mllmu.pipeline import Pipeline
 from pytest_mllmu.settings import Settings
+from pytest_mllmu.trials import Trial, trials
 
 if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
 
+ROLES = ("base", "vanilla", "oracle", "candidate")
 NO_ORACLE = "no oracle (a model that never saw the forget set): the floor on forget and test is chance"
 
 
@@ -38,17 +43,22 @@ class Session:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config, self.settings = config, settings
         self.console = Console(config)
-        self.pipeline = Pipeline(settings, self.console.progress())
+        self.trials = trials(settings, registry(_from_packages(config)), own_methods(config))
+        self.pipeline = Pipeline(settings, self.console.progress(), self.trials)
         self.started = time.monotonic()
         self.verdicts: list[tuple[str, dict[str, Any]]] = []
+        self.candidates: dict[str, Model] = {}
         self.run: Run | None = None
         self.said: list[str] = []
         config.stash[pipeline_key] = self.pipeline
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             config.args[:] = [str(suite())]
-        if not self.worker and settings.data != "synthetic":
-            _ = self.pipeline.benchmark  # bad data is said before any test runs
-        if not self.worker and not config.getoption("collectonly"):
+        if self.worker:
+            return
+        if settings.data != "synthetic":  # bad data is said before any test runs
+            for forget in settings.forget:
+                self.pipeline.benchmark_of(forget)
+        if not config.getoption("collectonly"):
             self.pipeline.store.open()
 
     @property
@@ -60,24 +70,33 @@ class Session:
     def header(self) -> str:
         pipeline, chosen = self.pipeline, self.settings
         benchmark = pipeline.benchmark
-        candidate = pipeline.unlearned(str(chosen.method))
+        titles = ", ".join(dict.fromkeys(self._title(trial) for trial in self.trials))
         people = f"{len(benchmark.profiles)} people and {len(benchmark.celebrities)} celebrities ({benchmark.name})"
-        forgotten = f"{chosen.forget}% to forget ({len(benchmark.forget_ids)} people)"
-        return f"mllmu: {candidate.title} on {chosen.model}, {people}, {forgotten}, seed {chosen.seed}, {pipeline.device}, {self._cache(candidate)}"
+        shares = ", ".join(f"{forget}% to forget ({len(pipeline.benchmark_of(forget).forget_ids)} people)" for forget in chosen.forget)
+        return f"mllmu: {titles} on {chosen.model}, {people}, {shares}, seed {chosen.seed}, {pipeline.models.device}, {self._cache()}"
 
-    def _cache(self, candidate: Model) -> str:
+    def _title(self, trial: Trial) -> str:
+        return f"your {trial.name}" if trial.own else self.pipeline.models.on_trial(trial).title
+
+    def _cache(self) -> str:
+        """What is stored already; of a user's own method only the session can tell, when its fixture runs."""
         pipeline = self.pipeline
-        if pipeline.cached(candidate) and pipeline.cached(pipeline.vanilla):
+        models = [pipeline.models.on_trial(trial) for trial in self.trials if not trial.own]
+        models += [model for forget in self.settings.forget for model in pipeline.references(forget)]
+        if all(pipeline.cached(model) for model in models):
             return f"all answers in the cache ({pipeline.store.root})"
-        models = [pipeline.base, pipeline.vanilla, candidate]
-        missing = [model.title for model in models if not pipeline.stored(model)]
-        return f"to build: {', '.join(missing)}" if missing else "models in the cache, answers to be asked for"
+        missing = pipeline.models.missing([pipeline.models.base, *sorted(models, key=lambda model: ROLES.index(model.role))])
+        return f"to build: {', '.join(model.title for model in missing)}" if missing else "models in the cache, answers to be asked for"
 
     # --- results ---
 
     def collect(self, report: pytest.TestReport) -> None:
-        if report.when == "call":
-            self.verdicts += [(value["method"], value["verdict"]) for key, value in report.user_properties if key == PROPERTY]  # type: ignore[index]
+        for key, value in report.user_properties if report.when == "call" else ():
+            if key == PROPERTY:
+                assert isinstance(value, dict)
+                model = Model.from_json(value["model"])
+                self.candidates[model.name] = model
+                self.verdicts.append((model.name, value["verdict"]))
 
     def finish(self, session: pytest.Session) -> None:
         """Puts the run together and writes the reports; what goes wrong here is said and makes the session red."""
@@ -112,50 +131,79 @@ class Session:
 
     # --- the run as data ---
 
-    def _models(self) -> list[Model]:
-        vanilla = self.pipeline.vanilla
-        return [vanilla, *(self.pipeline.unlearned(name) for name in sorted({method for method, _ in self.verdicts}))]
+    def _judged(self) -> list[tuple[Model, tuple[Split, ...]]]:
+        """The rows of the table: references and candidates that a gate of this session was about, with the sets that were judged.
 
-    def _splits(self, model: Model) -> tuple[Split, ...]:
-        """The sets that a gate of this session was about: what else the cache holds is another run's."""
-        judged = {verdict["split"] for _, verdict in self.verdicts} | {split for _, verdict in self.verdicts if verdict["person"] for split in FORGOTTEN}
-        return tuple(split for split in SPLITS if split in judged and self.pipeline.answered(model, split))
+        What else the cache holds is another run's.
+        """
+        rows = []
+        for forget in self.settings.forget:
+            found = [(trial, verdict) for trial, verdict in self.verdicts if verdict["forget"] == forget]
+            splits = {verdict["split"] for _, verdict in found} | {split for _, verdict in found if verdict["person"] for split in FORGOTTEN}
+            models = self.pipeline.references(forget) if found else []
+            models += [self.candidates[trial.id] for trial in self.trials if trial.id in self.candidates and trial.forget == forget]
+            rows += [(model, tuple(split for split in SPLITS if split in splits and self.pipeline.answered(model, split))) for model in models]
+        return rows
 
     def _run(self) -> Run:
         from pytest_mllmu.analysis.table import Table
         from pytest_mllmu.analysis.verdicts import Verdict
         from pytest_mllmu.report.run import Run
 
-        models, benchmark = self._models(), self.pipeline.benchmark
+        rows, benchmark = self._judged(), self.pipeline.benchmark
+        forgotten = {str(forget): list(self.pipeline.benchmark_of(forget).forget_ids) for forget in self.settings.forget}
+        keys = {_label(model, self.settings): model.key for model, _ in rows}
         return Run(
             settings={**self.settings.measured, "data": benchmark.name, "dialect": prompts.DIALECT, "judge": "local", "demonstrations": 0},
-            versions={**self.pipeline.versions, "python": sys.version.split()[0], "pytest-mllmu": pytest_mllmu.__version__, **_versions("faker", "pillow")},
+            versions={
+                **self.pipeline.models.versions,
+                "python": sys.version.split()[0],
+                "pytest-mllmu": pytest_mllmu.__version__,
+                **_versions("faker", "pillow"),
+            },
             seed=self.settings.seed,
-            fingerprints={**benchmark.fingerprints, "models": {model.title: model.key for model in models}, "forget": list(benchmark.forget_ids)},
-            table=Table(tuple(self.pipeline.row(model, self._splits(model)) for model in models)),
-            verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=_order)],
-            notes=(NO_ORACLE,),
+            fingerprints={**benchmark.fingerprints, "models": keys, "forget": forgotten},
+            table=Table(tuple(self.pipeline.row(model, splits) for model, splits in rows)),
+            verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=self._order)],
+            notes=() if self.pipeline.with_oracle else (NO_ORACLE,),
             timings={"session_seconds": round(time.monotonic() - self.started, 1)},
             benchmark_name=benchmark.name,
             synthetic=benchmark.synthetic,
         )
 
+    def _order(self, row: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
+        trial, verdict = row
+        task, _, modality = str(verdict["gate"]).partition("-")
+        places = (SPLITS.index(verdict["split"]), TASKS.index(task), MODALITIES.index(modality)) if modality else (len(SPLITS), 0, 0)
+        return [known.id for known in self.trials].index(trial), places, verdict["person"] or ""
+
     def _lines(self) -> Iterator[dict[str, Any]]:
         """One line a question and model: the question, the response and the score."""
-        for model in self._models():
-            for split in self._splits(model):
+        for model, splits in self._judged():
+            for split in splits:
                 responses = self.pipeline.responses(model, split)
-                for question, score in zip(self.pipeline.questions(split), self.pipeline.scores(model, split), strict=True):
+                for question, score in zip(self.pipeline.questions(model, split), self.pipeline.scores(model, split), strict=True):
                     response = json.loads(responses[question.id].to_line())
-                    row = {"question": question.id, "model": model.title, "split": split, "asked": question.to_json()}
+                    row = {"question": question.id, "model": model.title, "forget": model.forget, "split": split, "asked": question.to_json()}
                     yield row | {"response": response, "score": dict(score.values)}
 
 
-def _order(row: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
-    method, verdict = row
-    task, _, modality = str(verdict["gate"]).partition("-")
-    places = (SPLITS.index(verdict["split"]), TASKS.index(task), MODALITIES.index(modality)) if modality else (len(SPLITS), 0, 0)
-    return method, places, verdict["person"] or ""
+def _label(model: Model, settings: Settings) -> str:
+    several = len(settings.forget) > 1 and model.role != "vanilla"
+    return f"{model.title} ({model.forget}%)" if several else model.title
+
+
+def _from_packages(config: pytest.Config) -> list[type[Method]]:
+    """What plugins and conftest files add through the hook, in a fixed order."""
+    return sorted((kind for kinds in config.hook.pytest_mllmu_methods(config=config) for kind in kinds), key=lambda kind: str(getattr(kind, "name", kind)))
+
+
+def own_methods(config: pytest.Config) -> list[str]:
+    """The names of the user's fixtures ``mllmu_method_<name>``, in conftest files and plugins that pytest has loaded."""
+    from pytest_mllmu import plugin
+
+    users = [module for module in config.pluginmanager.get_plugins() if module is not plugin]
+    return sorted({name.removeprefix(OWN) for module in users for name in vars(module) if name.startswith(OWN)} if users else set())
 
 
 def _versions(*names: str) -> dict[str, str]:
@@ -172,31 +220,35 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     """A test of ``mllmu_candidate`` runs for each method, one of ``mllmu_gate`` for each gate of its split, one of ``mllmu_person`` for each person."""
     from pytest_mllmu.analysis.gates import POLICIES
 
-    settings = metafunc.config.stash[settings_key]
-    if settings.method is None:
+    config = metafunc.config
+    settings = config.stash[settings_key]
+    if not settings.method:
         missing = pytest.param(None, id="no-method", marks=pytest.mark.skip(reason="nothing on trial: give --mllmu-method"))
         for name in ("mllmu_candidate", "mllmu_gate", "mllmu_person"):
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, [missing], indirect=True)
         return
-    metafunc.parametrize("mllmu_candidate", [settings.method], indirect=True, scope="session")
+    trials = config.stash[pipeline_key].trials
+    if "mllmu_person" in metafunc.fixturenames:
+        pairs = [(trial, person) for trial in trials for person in forget_ids(settings, trial.forget)]
+        ids = [f"{trial.id}-{person}" for trial, person in pairs]
+        metafunc.parametrize(("mllmu_candidate", "mllmu_person"), pairs, ids=ids, indirect=True)
+        return
+    metafunc.parametrize("mllmu_candidate", trials, ids=[trial.id for trial in trials], indirect=True, scope="session")
     if "mllmu_gate" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("mllmu_split")
         if marker is None:
             raise pytest.UsageError(f"{metafunc.definition.nodeid} asks for mllmu_gate: mark it with mllmu_split(name) to say of which set")
         gates = POLICIES[settings.gates].of(marker.kwargs["name"])
         metafunc.parametrize("mllmu_gate", [pytest.param(gate, id=gate.id, marks=pytest.mark.mllmu_task(name=gate.task)) for gate in gates], indirect=True)
-    if "mllmu_person" in metafunc.fixturenames:
-        people = forget_ids(settings)
-        metafunc.parametrize("mllmu_person", people, ids=people, indirect=True)
 
 
-def forget_ids(settings: Settings) -> tuple[str, ...]:
+def forget_ids(settings: Settings, forget: int) -> tuple[str, ...]:
     """Who is to be forgotten, from the ids alone: collecting tests reads no questions and draws no faces."""
     if settings.data == "synthetic":
-        ids = draw(synthetic_ids(settings.profiles), settings.forget, settings.seed).forget
+        ids = draw(synthetic_ids(settings.profiles), forget, settings.seed).forget
     else:
         from pytest_mllmu.benchmark.parquet import read_ids
 
-        ids = read_ids(Path(settings.data).expanduser(), settings.forget, settings.seed).forget
+        ids = read_ids(Path(settings.data).expanduser(), forget, settings.seed).forget
     return limited(ids, settings.limit)

@@ -15,7 +15,6 @@ from pytest_mllmu.errors import SettingsError, did_you_mean
 
 Show = Literal["both", "multimodal", "unimodal"]
 
-METHODS = ("ga", "none")
 MODELS = ("tiny-llava",)
 POLICIES = ("default", "off")
 REPORTS = (".json", ".jsonl", ".md")
@@ -60,11 +59,16 @@ def _one_of(kind: str, choices: Sequence[str]) -> Callable[[str], str]:
     return parse
 
 
-def _methods(text: str) -> str:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if len(names) > 1:
-        raise ValueError(f"one method a session for now, not {len(names)} ({text!r})")
-    return _one_of("unlearning method", METHODS)(names[0] if names else text)
+def _list(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Values separated by commas, each once, in the order given."""
+
+    def parse_all(text: str) -> tuple[Any, ...]:
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if not parts:
+            raise ValueError("nothing is given")
+        return tuple(dict.fromkeys(parse(part) for part in parts))
+
+    return parse_all
 
 
 def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
@@ -80,10 +84,32 @@ def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Cal
     return parse
 
 
+def _model(text: str) -> str:
+    if text in MODELS:
+        return text
+    if Path(text).expanduser().is_dir():
+        return str(Path(text).expanduser().resolve())
+    raise ValueError(f"no model {text!r}; there is {', '.join(MODELS)}, or give the folder of a checkpoint{did_you_mean(text, MODELS)}")
+
+
 def _data(text: str) -> str:
     if text == "synthetic" or Path(text).expanduser().is_dir():
         return text
     raise ValueError(f"no folder {text!r}; give a folder in the released parquet layout, or 'synthetic'{did_you_mean(text, ['synthetic'])}")
+
+
+def _path(*words: str) -> Callable[[str], str]:
+    """A folder, as an absolute path, or one of some words."""
+
+    def parse(text: str) -> str:
+        if text in words:
+            return text
+        if not Path(text).expanduser().is_dir():
+            there = f"; a folder{''.join(f', {word}' for word in words)} is expected" if words else ""
+            raise ValueError(f"no folder {text!r}{there}{did_you_mean(text, words)}")
+        return str(Path(text).expanduser().resolve())
+
+    return parse
 
 
 def _device(text: str) -> str:
@@ -102,12 +128,23 @@ def _report(text: str) -> Path:
 
 
 OPTIONS = (
-    Option("method", None, _methods, "NAME", "Unlearning method to put on trial: ga, or none for the vanilla model as it is. Without it nothing runs"),
-    Option("model", "tiny-llava", _one_of("model", MODELS), "NAME", "Base model: the embedded tiny-llava", Literal["tiny-llava"]),
+    Option(
+        "method",
+        (),
+        _list(str),
+        "NAME[,NAME]",
+        "Methods to put on trial: ga, ga_difference, kl_minimization, npo, prompting, all of them (all), or your own; none for a model as it is. "
+        "A method's options: npo:reference=vanilla. Without a method nothing runs",
+    ),
+    Option("model", "tiny-llava", _model, "NAME|DIR", f"Base model: {' or '.join(MODELS)} (embedded), or the folder of a checkpoint"),
+    Option("vanilla", None, _path(), "DIR", "The model that knows everybody, a checkpoint or LoRA adapter, instead of fine-tuning one"),
+    Option("oracle", "auto", _path("auto", "build"), "DIR", "The model that never saw the forget set: a folder as for vanilla, build, or auto (when needed)"),
+    Option("candidate", "vanilla", _path("base", "vanilla", "oracle"), "DIR", "What method none puts on trial: base, vanilla, oracle, or a folder"),
     Option("data", "synthetic", _data, "DIR", "Benchmark: synthetic, or a folder in the released parquet layout"),
     Option("profiles", 100, _number(2, 5000), "N", "People in the synthetic benchmark (500 = the paper's size)", int | str),
     Option("celebrities", 40, _number(1, 5000), "N", "Celebrities in the synthetic benchmark (153 = the paper's size)", int | str),
-    Option("forget", 10, _number(1, 99), "PERCENT", "Percent of the people to forget (5, 10 and 15 in the paper)", int | str),
+    Option("forget", (10,), _list(_number(1, 99)), "PERCENT[,PERCENT]", "Percent of the people to forget (5,10,15 in the paper: a table each)", int | str),
+    Option("modality", "multimodal", _one_of("modality", get_args(Show)), "WHICH", "What unlearning trains on: multimodal, unimodal, or both (two rows)", Show),
     Option("table", "both", _one_of("table", get_args(Show)), "WHICH", "Rows of the table: both, multimodal or unimodal questions", Show),
     Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gates: default, or off to measure only", Literal["default", "off"]),
     Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float | str),
@@ -125,12 +162,16 @@ OPTIONS = (
 class Settings:
     """What the user chose, checked. The fields are named like the options."""
 
-    method: str | None = None
+    method: tuple[str, ...] = ()
     model: str = "tiny-llava"
+    vanilla: str | None = None
+    oracle: str = "auto"
+    candidate: str = "vanilla"
     data: str = "synthetic"
     profiles: int = 100
     celebrities: int = 40
-    forget: int = 10
+    forget: tuple[int, ...] = (10,)
+    modality: Show = "multimodal"
     table: Show = "both"
     gates: str = "default"
     lr: float | None = None
@@ -141,6 +182,11 @@ class Settings:
     device: str = "auto"
     batch: int | None = None
     limit: int | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the base model is one of ours, built on first use."""
+        return self.model in MODELS
 
     @property
     def measured(self) -> dict[str, Any]:

@@ -50,11 +50,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One model: ``name`` is its key (``ga``), ``title`` what is printed (``GA``)."""
+    """One model: ``name`` is its key (``ga``), ``title`` what is printed (``GA``), ``forget`` the percent of people to forget it was asked about."""
 
     name: str
     title: str
     cells: tuple[Cell, ...]
+    forget: int = 0
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, str, str], Cell]:
@@ -65,7 +66,7 @@ class Row:
         return self._by_key.get((split, modality, metric))
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "title": self.title, "cells": [cell.to_json() for cell in self.cells]}
+        return {"name": self.name, "title": self.title, "forget": self.forget, "cells": [cell.to_json() for cell in self.cells]}
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,12 @@ class Table:
     def from_json(cls, data: Mapping[str, Any]) -> Table:
         """Raises StoreError when ``data`` is not what ``to_json`` gives."""
         try:
-            return cls(tuple(Row(row["name"], row["title"], tuple(Cell.from_json(cell) for cell in row["cells"])) for row in data["rows"]))
+            return cls(tuple(Row(row["name"], row["title"], tuple(Cell.from_json(cell) for cell in row["cells"]), row["forget"]) for row in data["rows"]))
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"not a table of results ({error!r})") from None
 
 
-def build_row(name: str, title: str, scores: Sequence[Score], seed: int) -> Row:
+def build_row(name: str, title: str, scores: Sequence[Score], seed: int, forget: int = 0) -> Row:
     """The row of one model from its scores, in any order; ``seed`` is the bootstrap's. Cells without a question are left out."""
     ordered = sorted(scores, key=lambda score: (score.split, score.question))
     cells = [
@@ -96,7 +97,7 @@ def build_row(name: str, title: str, scores: Sequence[Score], seed: int) -> Row:
         for asked in [[score for score in ordered if score.split == split and view in (score.modality, "both")]]
         for metric in METRICS.values()
     ]
-    return Row(name, title, tuple(cell for cell in cells if cell.questions))
+    return Row(name, title, tuple(cell for cell in cells if cell.questions), forget)
 
 
 def _cell(metric: Metric, split: Split, view: View, scores: Sequence[Score], seed: int) -> Cell:

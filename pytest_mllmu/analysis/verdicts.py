@@ -47,6 +47,8 @@ class Verdict:
     questions: int
     people: int
     person: str | None = None
+    forget: int = 0
+    """Percent of the people that were to be forgotten."""
 
     def to_json(self) -> dict[str, Any]:
         return {part.name: getattr(self, part.name) for part in fields(self)}

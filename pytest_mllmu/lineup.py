@@ -1,0 +1,286 @@
+"""Which models there are, what each is made from, and the one that is in memory.
+
+A key is known without building anything, so answers that are stored are read back without torch being imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mllmu.benchmark.profiles import Benchmark, Modality, fingerprint
+from pytest_mllmu.errors import ModelError
+from pytest_mllmu.methods import method
+from pytest_mllmu.methods.base import LossMethod, Method, PromptMethod
+from pytest_mllmu.progress import Progress
+from pytest_mllmu.runtime import runtime
+from pytest_mllmu.settings import Settings
+from pytest_mllmu.store import Store, key_of
+from pytest_mllmu.trials import Trial
+
+if TYPE_CHECKING:
+    from pytest_mllmu.models.families import Bundle
+    from pytest_mllmu.training.loop import Hyper
+
+CODE = 2
+"""Schema version of everything stored: raise it when the same inputs give other artefacts."""
+NUMERICS = ("torch", "transformers", "peft", "accelerate", "tokenizers")
+"""Libraries whose version may change a model's weights or answers."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that may not exist yet: its key's inputs say all that it depends on."""
+
+    role: str
+    title: str
+    inputs: Mapping[str, Any] = field(repr=False)
+    forget: int
+    """Percent of the people to forget: which questions are asked of it as forget, test and retain set."""
+    build: Callable[[Path], None] | None = field(default=None, repr=False, compare=False)
+    """Writes it to a folder; None for a ready one, which lies in ``folder``."""
+    folder: Path | None = field(default=None, repr=False)
+    parent: Model | None = field(default=None, repr=False)
+    """For an adapter: the model it changes."""
+    system: str = field(default="", repr=False)
+    """What stands before every question."""
+    name: str = ""
+    """Of the trial, for a candidate."""
+    known_key: str = field(default="", repr=False)
+    """Where only the key is known: a candidate that another process made from a user's fixture."""
+
+    @property
+    def key(self) -> str:
+        return self.known_key or key_of(self.inputs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Enough to find its answers again."""
+        return {"title": self.title, "forget": self.forget, "system": self.system, "name": self.name, "key": self.key}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Model:
+        return cls("candidate", row["title"], {}, row["forget"], system=row["system"], name=row["name"], known_key=row["key"])
+
+
+class LineUp:
+    """Base, vanilla, oracle and candidates of one session; ``progress`` is told about every long step."""
+
+    def __init__(self, settings: Settings, store: Store, progress: Progress, benchmark: Callable[[int], Benchmark]) -> None:
+        self.settings, self.store, self.progress, self.benchmark = settings, store, progress, benchmark
+        self._held: tuple[str, Bundle] | None = None
+
+    # --- who there is ---
+
+    @cached_property
+    def base(self) -> Model:
+        """The model before it learned the profiles."""
+        if not self.settings.embedded:
+            return self._ready("base", "Base", Path(self.settings.model), None)
+
+        def build(folder: Path) -> None:
+            from pytest_mllmu.embedded import tiny
+            from pytest_mllmu.models.loading import save
+
+            save(tiny.build_base(self._first.celebrities, self.settings.seed, self.device, self.progress), folder)
+
+        return Model("base", "Base", self._inputs("base", celebrities=self._first.fingerprints["celebrities"]), self.settings.forget[0], build)
+
+    def vanilla(self, forget: int | None = None) -> Model:
+        """The base fine-tuned on everybody: the same model whatever share of the people is asked about as the forget set."""
+        return replace(self._vanilla, forget=forget or self.settings.forget[0])
+
+    @cached_property
+    def _vanilla(self) -> Model:
+        if self.settings.vanilla is not None:
+            return self._ready("vanilla", "Vanilla", Path(self.settings.vanilla), self.base)
+        title = f"fine-tuning {self._name} on {len(self._first.profiles)} people (vanilla)"
+        return self._taught("vanilla", "Vanilla", title, self.settings.forget[0], lambda: self._first)
+
+    def oracle(self, forget: int) -> Model:
+        """The base fine-tuned on the people to retain only: what a model knows that never saw the others."""
+        if self.settings.oracle not in ("auto", "build"):
+            return replace(self._ready("oracle", "Oracle", Path(self.settings.oracle), self.base), forget=forget)
+        title = f"fine-tuning {self._name} on the people to retain (oracle, {forget}% to forget)"
+
+        def kept() -> Benchmark:
+            whole = self.benchmark(forget)
+            return replace(whole, profiles=whole.people("retain"), transformed=(), forget_ids=())
+
+        return self._taught("oracle", "Retrain (oracle)", title, forget, kept)
+
+    def _taught(self, role: str, title: str, said: str, forget: int, benchmark: Callable[[], Benchmark]) -> Model:
+        people = benchmark()
+        inputs = {"base": self.base.key, "profiles": fingerprint(people.profiles)}
+        if self.settings.embedded:
+
+            def build(folder: Path) -> None:
+                from pytest_mllmu.embedded import tiny
+                from pytest_mllmu.models.loading import save
+
+                bundle = self.take(self.base)
+                tiny.fine_tune(bundle, people.profiles, people.celebrities, self.settings.seed, self.progress, said)
+                save(bundle, folder)
+
+            return Model(role, title, self._inputs("vanilla", **inputs), forget, build)
+
+        from pytest_mllmu.training.fine_tune import VANILLA, fine_tune
+
+        def adapt(folder: Path) -> None:
+            from pytest_mllmu.training.lora import save_adapter
+
+            save_adapter(fine_tune(self.take(self.base), people.profiles, VANILLA, self.settings.seed, self.progress, said), folder)
+
+        return Model(role, title, self._inputs("adapter", **inputs, hyper=VANILLA.to_json()), forget, adapt, parent=self.base)
+
+    def on_trial(self, trial: Trial, given: Any = None) -> Model:
+        """The candidate of a trial. ``given`` is what a user's fixture of that name returned: a method, a folder, or a model.
+
+        Raises ModelError for anything else.
+        """
+        if given is None:
+            return self._named(trial) if trial.method is None else self._unlearned(trial, trial.method)
+        if isinstance(given, Model):
+            return replace(given, role="candidate", forget=trial.forget, name=trial.id)
+        if isinstance(given, LossMethod | PromptMethod):
+            return self._unlearned(trial, given)
+        if isinstance(given, str | Path):
+            return replace(self._ready("candidate", trial.name, Path(given), self._vanilla), forget=trial.forget, name=trial.id)
+        what = f"a method, the folder of a checkpoint, or a model is expected, not {type(given).__name__}"
+        raise ModelError(f"the fixture mllmu_method_{trial.name} returned {given!r:.80}: {what}")
+
+    def _named(self, trial: Trial) -> Model:
+        """What ``--mllmu-candidate`` says: the model as it is."""
+        chosen = self.settings.candidate
+        if chosen == "base":
+            found = self.base
+        elif chosen == "oracle":
+            found = self.oracle(trial.forget)
+        else:
+            found = self._vanilla if chosen == "vanilla" else self._ready("candidate", "Candidate", Path(chosen), self._vanilla)
+        titles = {"base": "Base as candidate", "vanilla": "Untouched", "oracle": "Oracle as candidate"}
+        return replace(found, role="candidate", title=titles.get(chosen, found.title), forget=trial.forget, name=trial.id)
+
+    def unlearned(self, name: str) -> Model:
+        """The result of a built-in method for the first of the session's forget shares, on the session's modality."""
+        modality: Modality = "unimodal" if self.settings.modality == "unimodal" else "multimodal"
+        return self.on_trial(Trial(name, name, method(name), modality, self.settings.forget[0]))
+
+    def _unlearned(self, trial: Trial, chosen: Method) -> Model:
+        vanilla = self.vanilla(trial.forget)
+        if isinstance(chosen, PromptMethod):
+            return replace(vanilla, role="candidate", title=chosen.title, system=chosen.system, name=trial.id)
+        assert isinstance(chosen, LossMethod)
+        hyper, modality, benchmark = self._hyper(chosen), trial.modality or "multimodal", self.benchmark(trial.forget)
+        oracle = self.oracle(trial.forget) if chosen.needs().reference == "oracle" else None
+        title = f"{chosen.title} (on text)" if modality == "unimodal" else chosen.title
+
+        def build(folder: Path) -> None:
+            from pytest_mllmu.methods.unlearn import unlearn
+            from pytest_mllmu.training.lora import save_adapter
+
+            reference = self.take(oracle) if oracle is not None else None
+            bundle = self.take(vanilla)
+            said = f"unlearning {len(benchmark.forget_ids)} people with {title}"
+            save_adapter(unlearn(chosen, bundle, benchmark, modality, hyper, self.settings.seed, self.progress, said, reference), folder)
+
+        needs = {"oracle": oracle.key} if oracle is not None else {}
+        if chosen.needs().retain or "retain" in chosen.needs().passes:
+            needs["retain"] = fingerprint(benchmark.people("retain"))
+        inputs = self._inputs(
+            "adapter", vanilla=vanilla.key, forget=list(benchmark.forget_ids), modality=modality, hyper=hyper.to_json(), method=chosen.settings(), **needs
+        )
+        return Model("candidate", title, inputs, trial.forget, build, parent=vanilla, name=trial.id)
+
+    def _hyper(self, chosen: LossMethod) -> Hyper:
+        hyper = chosen.tiny if self.settings.embedded else chosen.hyper
+        lr, epochs = self.settings.lr, self.settings.epochs
+        return replace(hyper, lr=hyper.lr if lr is None else lr, epochs=hyper.epochs if epochs is None else epochs)
+
+    def _ready(self, role: str, title: str, folder: Path, parent: Model | None) -> Model:
+        """A checkpoint or adapter somebody made. Raises ModelError when there is none."""
+        adapter = (folder / "adapter_config.json").is_file()
+        if adapter and parent is None:
+            raise ModelError(f"{folder}: a LoRA adapter is no model of its own; give the folder of the full checkpoint")
+        if not adapter and not (folder / "config.json").is_file():
+            raise ModelError(f"{folder}: neither config.json nor adapter_config.json: no checkpoint and no LoRA adapter")
+        inputs = self._inputs("ready", files=contents(folder), parent=parent.key if adapter and parent else None)
+        return Model(role, title, inputs, self.settings.forget[0], folder=folder, parent=parent if adapter else None)
+
+    # --- in memory ---
+
+    def load(self, model: Model) -> Bundle:
+        """The model in memory, built first if need be. One is held at a time."""
+        if self._held is None or self._held[0] != model.key:
+            with runtime(self.device):
+                from pytest_mllmu.models import loading
+
+                folder = model.folder or self._built(model)
+                bundle = loading.load(folder, self.device) if model.parent is None else loading.with_adapter(self.take(model.parent), folder)
+            self._held = model.key, bundle
+        return self._held[1]
+
+    def _built(self, model: Model) -> Path:
+        assert model.build is not None
+        return self.store.get_or_build("model", model.inputs, model.build, self.waiting(model.title)).path
+
+    def take(self, model: Model) -> Bundle:
+        """The model for somebody who changes it: nobody else gets it from memory any more."""
+        bundle, self._held = self.load(model), None
+        return bundle
+
+    def stored(self, model: Model) -> bool:
+        return model.folder is not None or self.store.find("model", model.inputs) is not None
+
+    def missing(self, models: Iterable[Model]) -> list[Model]:
+        """Those of some models, and of what they are made from, that have to be built, each once."""
+        found: dict[str, Model] = {}
+        for model in models:
+            if not self.stored(model):
+                found.setdefault(model.key, model)
+        return list(found.values())
+
+    def waiting(self, what: str) -> Callable[[], None]:
+        return lambda: self.progress.say(f"waiting for another process that builds {what}")
+
+    # --- keys, device ---
+
+    @property
+    def device(self) -> str:
+        """Embedded models run on the CPU unless told otherwise: it is quick enough, and the same everywhere. Others use a GPU if there is one."""
+        if self.settings.device != "auto":
+            return self.settings.device
+        return "cuda" if not self.settings.embedded and Path("/dev/nvidiactl").exists() else "cpu"
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        return {name: importlib.metadata.version(name) for name in NUMERICS}
+
+    @property
+    def _first(self) -> Benchmark:
+        return self.benchmark(self.settings.forget[0])
+
+    @property
+    def _name(self) -> str:
+        return self.settings.model if self.settings.embedded else Path(self.settings.model).name
+
+    def _inputs(self, kind: str, **inputs: Any) -> dict[str, Any]:
+        from pytest_mllmu.embedded.tiny import recipe
+
+        model = {"model": self.settings.model, "recipe": recipe(kind)} if self.settings.embedded else {}
+        return {"kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
+
+
+@cache
+def contents(folder: Path) -> dict[str, str]:
+    """sha256 of each file of a checkpoint that can decide what it answers."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt") and path.is_file())
+    digests = {}
+    for path in files:
+        with path.open("rb") as file:
+            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
