@@ -43,18 +43,20 @@ def _picture(profile: Profile, question: Question) -> Picture | None:
     return profile.pictures[zlib.crc32(question.id.encode()) % len(profile.pictures)]
 
 
-def answer(bundle: Bundle, questions: Sequence[Asked], batch: int = BATCH, answered: Callable[[int], object] = lambda count: None) -> list[Response]:
-    """The responses to ``questions``, in their order. ``answered`` is told how many more are done."""
+def answer(
+    bundle: Bundle, questions: Sequence[Asked], batch: int = BATCH, answered: Callable[[int], object] = lambda count: None, system: str = ""
+) -> list[Response]:
+    """The responses to ``questions``, in their order. ``answered`` is told how many more are done; ``system`` is said before each question."""
     encoder = Encoder(bundle)
     choices = [row for row in questions if row.question.task == "classification"]
     others = [row for row in questions if row.question.task != "classification"]
-    responses = _choose(encoder, choices, batch, answered) | _write(encoder, others, batch, answered)
+    responses = _choose(encoder, choices, batch, answered, system) | _write(encoder, others, batch, answered, system)
     return [responses[row.question.id] for row in questions]
 
 
-def _choose(encoder: Encoder, rows: Sequence[Asked], batch: int, answered: Callable[[int], object]) -> dict[str, Response]:
+def _choose(encoder: Encoder, rows: Sequence[Asked], batch: int, answered: Callable[[int], object], system: str) -> dict[str, Response]:
     candidates = [
-        (row.question, letter, encoder.example(prompts.instruction(row.question), text, row.question.modality, row.picture))
+        (row.question, letter, encoder.example(prompts.instruction(row.question), text, row.question.modality, row.picture, system))
         for row in rows
         for letter, text in row.question.options
     ]
@@ -83,10 +85,10 @@ def _log_probabilities(encoder: Encoder, examples: Sequence[Example]) -> list[fl
     return [round(value, 4) for value in means.tolist()]
 
 
-def _write(encoder: Encoder, rows: Sequence[Asked], batch: int, answered: Callable[[int], object]) -> dict[str, Response]:
+def _write(encoder: Encoder, rows: Sequence[Asked], batch: int, answered: Callable[[int], object], system: str) -> dict[str, Response]:
     prompted = []
     for row in rows:
-        tokens = encoder.prompt(prompts.instruction(row.question), row.question.modality)
+        tokens = encoder.prompt(prompts.instruction(row.question), row.question.modality, row.picture, system)
         # The last prompt token stands where an answer would: an example is a prompt and what follows it.
         prompted.append((row.question, Example(tokens[:-1], (tokens[-1],), row.picture)))
     responses = {}
@@ -103,7 +105,9 @@ def _generate(encoder: Encoder, examples: Sequence[Example]) -> list[str]:
     bundle = encoder.bundle
     inputs = encoder.collate(examples).inputs
     with torch.inference_mode():
-        tokens = bundle.model.generate(**inputs, do_sample=False, max_new_tokens=NEW_TOKENS, eos_token_id=bundle.eos, pad_token_id=bundle.pad)
+        tokens = bundle.model.generate(
+            **inputs, past_key_values=bundle.family.cache(), do_sample=False, max_new_tokens=NEW_TOKENS, eos_token_id=bundle.stops, pad_token_id=bundle.pad
+        )
     return [text.strip() for text in bundle.processor.tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)]
 
 

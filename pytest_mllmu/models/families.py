@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_mllmu.benchmark.profiles import Modality
+from pytest_mllmu.benchmark.profiles import Modality, Picture
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
+
+PROJECTIONS = r"\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""The linear layers of a Llama or Mistral block."""
 
 
 class Family(ABC):
@@ -20,20 +24,88 @@ class Family(ABC):
     name: str
     model_type: str
     """``config.model_type`` of the checkpoints it serves."""
-    lora_targets: str
-    """Regular expression over module names: which linear layers an adapter changes."""
+
+    # --- text ---
 
     @abstractmethod
-    def prompt(self, text: str, modality: Modality) -> str:
-        """The whole prompt up to where the answer begins, with the image placeholder when there is an image."""
+    def prompt(self, processor: Any, text: str, modality: Modality, system: str = "") -> str:
+        """The whole prompt up to where the answer begins, with the processor's image placeholder when there is an image.
+
+        ``system`` is said before the conversation (paper C.1.4 puts its instruction to forget there).
+        """
 
     @abstractmethod
-    def tokens(self, processor: Any, text: str) -> list[int]:
-        """Token ids of a prompt (with or without an answer), image placeholders expanded."""
+    def image_text(self, processor: Any, picture: Picture | None) -> str:
+        """What stands for the placeholder of this picture when a prompt is tokenised: as many image tokens as it has features."""
+
+    def tokens(self, processor: Any, text: str, image_text: str = "") -> list[int]:
+        """Token ids of a prompt (with or without an answer); ``image_text`` replaces the placeholder."""
+        tokenizer = processor.tokenizer
+        begun = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)  # some chat templates write the first token themselves
+        return list(tokenizer(text.replace(processor.image_token, image_text), add_special_tokens=not begun)["input_ids"])
+
+    def plain(self, processor: Any, text: str) -> str:
+        """``text`` without special tokens. Data is untrusted: it must neither stand for an image nor end a turn."""
+        special = [processor.image_token, *processor.tokenizer.all_special_tokens]
+        pattern = "|".join(re.escape(token) for token in sorted(set(special), key=len, reverse=True))
+        while (shorter := re.sub(pattern, "", text)) != text:  # again, because what is left may join to a new one
+            text = shorter
+        return text
+
+    def lead(self, processor: Any) -> str:
+        """What stands between a prompt and its answer."""
+        return " "
+
+    def end(self, processor: Any) -> int:
+        """The token that closes an answer."""
+        return int(processor.tokenizer.eos_token_id)
+
+    # --- images ---
 
     @abstractmethod
     def pixels(self, processor: Any, image: Image) -> dict[str, torch.Tensor]:
-        """The image's share of the model inputs, with a leading dimension of one."""
+        """The image's share of the model inputs, with one row (or several, for parts of the image) in each."""
+
+    def join(self, pixels: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """The image inputs of a batch, in the order of its rows that have an image.
+
+        Images may differ in size or number of parts: every dimension but the first is padded with zeros at its end, as
+        processors do it themselves; masks, grids and sizes, which are joined too, tell the model what is padding.
+        """
+        import torch
+
+        if not pixels:
+            return {}
+        if any(row.keys() != pixels[0].keys() for row in pixels):
+            raise ValueError("the images of one batch have different kinds of inputs")
+        joined = {}
+        for key in pixels[0]:
+            shapes = [row[key].shape[1:] for row in pixels]
+            widest = [max(sizes) for sizes in zip(*shapes, strict=True)]
+            joined[key] = torch.cat([_padded(row[key], widest) for row in pixels])
+        return joined
+
+    def token_inputs(self, model: Any, processor: Any, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Further model inputs with one value a token, of the shape of ``ids`` (rows, tokens)."""
+        return {}
+
+    # --- model ---
+
+    def prepared(self, processor: Any) -> Any:
+        """A processor just loaded, with the family's settings."""
+        return processor
+
+    def check(self, model: Any, processor: Any) -> str:
+        """What does not fit, in words; nothing when the family can feed the model."""
+        return ""
+
+    @abstractmethod
+    def lora_targets(self, model: Any) -> str:
+        """Regular expression over module names: which linear layers an adapter changes."""
+
+    def cache(self) -> Any:
+        """A fresh key-value cache for ``generate``, or None for the model's own choice."""
+        return None
 
     def answer_logits(self, model: Any, inputs: dict[str, torch.Tensor], asked: torch.Tensor) -> torch.Tensor:
         """Logits of the tokens marked in ``asked`` (rows, longest answer), shape (marked tokens, vocabulary).
@@ -41,16 +113,22 @@ class Family(ABC):
         ``asked`` covers the last columns of the inputs. The output head runs on marked tokens only: with a large
         vocabulary it would else cost more than the layers below it.
         """
-        whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+        whole = unwrapped(model)
         hidden = whole.model(**inputs).last_hidden_state[:, -asked.shape[1] - 1 : -1]
         logits: torch.Tensor = whole.get_output_embeddings()(hidden[asked])
         return logits
 
-    def join(self, pixels: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-        """The image inputs of a batch, in the order of its rows that have an image."""
-        import torch
 
-        return {key: torch.cat([row[key] for row in pixels]) for key in pixels[0]} if pixels else {}
+def unwrapped(model: Any) -> Any:
+    """The transformers model itself, with the adapter's layers in it if it has an adapter."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _padded(value: torch.Tensor, widest: Sequence[int]) -> torch.Tensor:
+    import torch
+
+    margins = [margin for size, wanted in zip(value.shape[:0:-1], widest[::-1], strict=True) for margin in (0, wanted - size)]
+    return torch.nn.functional.pad(value, margins) if any(margins) else value
 
 
 @dataclass
@@ -68,7 +146,15 @@ class Bundle:
 
     @property
     def eos(self) -> int:
-        return int(self.processor.tokenizer.eos_token_id)
+        """The token that closes an answer."""
+        return self.family.end(self.processor)
+
+    @property
+    def stops(self) -> list[int]:
+        """Every token at which an answer ends: the family's, the tokenizer's and those of the model's generation settings."""
+        named = getattr(unwrapped(self.model).generation_config, "eos_token_id", None)
+        tokens = [self.eos, self.processor.tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
+        return sorted({int(token) for token in tokens if token is not None})
 
     @property
     def pad(self) -> int:

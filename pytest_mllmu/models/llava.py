@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_mllmu.benchmark.profiles import Modality
-from pytest_mllmu.models.families import Family
+from pytest_mllmu.benchmark.profiles import Modality, Picture
+from pytest_mllmu.models.families import PROJECTIONS, Family
 
 if TYPE_CHECKING:
     import torch
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class Llava(Family):
     name = "LLaVA"
     model_type = "llava"
-    lora_targets = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
-    def prompt(self, text: str, modality: Modality) -> str:
-        return f"USER: <image>\n{text}\nASSISTANT:" if modality == "multimodal" else f"USER:\n{text}\nASSISTANT:"
+    def prompt(self, processor: Any, text: str, modality: Modality, system: str = "") -> str:
+        """LLaVA 1.5 was trained with its system prompt and a blank before the first turn."""
+        before = f"{system} " if system else ""
+        return f"{before}USER: {processor.image_token}\n{text}\nASSISTANT:" if modality == "multimodal" else f"{before}USER:\n{text}\nASSISTANT:"
 
-    def tokens(self, processor: Any, text: str) -> list[int]:
-        """As ``LlavaProcessor`` does, without touching pixels: every image has the same number of tokens."""
-        ids = processor.tokenizer(text.replace(processor.image_token, processor.image_token * self.image_tokens(processor)))["input_ids"]
-        return list(ids)
+    def image_text(self, processor: Any, picture: Picture | None) -> str:
+        """Every image has the same number of tokens: none need be looked at."""
+        return str(processor.image_token * self.image_tokens(processor))
 
     def image_tokens(self, processor: Any) -> int:
         size = processor.image_processor.crop_size
@@ -37,3 +37,6 @@ class Llava(Family):
 
     def pixels(self, processor: Any, image: Image) -> dict[str, torch.Tensor]:
         return {"pixel_values": processor.image_processor(image, return_tensors="pt")["pixel_values"]}
+
+    def lora_targets(self, model: Any) -> str:
+        return rf".*language_model.*{PROJECTIONS}"

@@ -46,21 +46,34 @@ class Encoder:
         self.bundle = bundle
         self._pixels: OrderedDict[str, dict[str, torch.Tensor]] = OrderedDict()
         self._bytes = 0
-        self._tokens = lru_cache(maxsize=2**16)(lambda text: tuple(bundle.family.tokens(bundle.processor, text)))
+        self._image_texts: dict[Picture, str] = {}
+        self._plain = lru_cache(maxsize=2**16)(lambda text: bundle.family.plain(bundle.processor, text))
+        self._tokens = lru_cache(maxsize=2**16)(lambda text, image: tuple(bundle.family.tokens(bundle.processor, text, image)))
 
-    def example(self, text: str, answer: str, modality: Modality, picture: Picture | None) -> Example:
-        """The answer begins after a blank and closes with the end token, which the released collate forgets."""
-        prompt = self.prompt(text, modality)
-        whole = self._tokens(f"{self.bundle.family.prompt(self._plain(text), modality)} {self._plain(answer)}")
+    def example(self, text: str, answer: str, modality: Modality, picture: Picture | None, system: str = "") -> Example:
+        """The answer begins as the family says and closes with the end token, which the released collate forgets."""
+        family, processor = self.bundle.family, self.bundle.processor
+        asked, image = self._asked(text, modality, picture, system)
+        prompt = self._tokens(asked, image)
+        whole = self._tokens(f"{asked}{family.lead(processor)}{self._plain(answer)}", image)
         shared = next((place for place, pair in enumerate(zip(prompt, whole, strict=False)) if pair[0] != pair[1]), min(len(prompt), len(whole)))
         return Example(prompt[:shared], (*whole[shared:], self.bundle.eos), picture if modality == "multimodal" else None)
 
-    def prompt(self, text: str, modality: Modality) -> tuple[int, ...]:
-        return self._tokens(self.bundle.family.prompt(self._plain(text), modality))
+    def prompt(self, text: str, modality: Modality, picture: Picture | None = None, system: str = "") -> tuple[int, ...]:
+        """The tokens of a question up to where its answer begins; ``system`` is said before the conversation."""
+        return self._tokens(*self._asked(text, modality, picture, system))
 
-    def _plain(self, text: str) -> str:
-        """Data is untrusted: an image placeholder in a text must not stand for an image."""
-        return text.replace(self.bundle.processor.image_token, "")
+    def _asked(self, text: str, modality: Modality, picture: Picture | None, system: str) -> tuple[str, str]:
+        """The prompt in words, and what its image placeholder stands for."""
+        family, processor = self.bundle.family, self.bundle.processor
+        prompt = family.prompt(processor, self._plain(text), modality, system)
+        if modality == "unimodal":
+            return prompt, ""
+        if picture is None:
+            return prompt, family.image_text(processor, None)
+        if picture not in self._image_texts:  # the number of image tokens may depend on the picture, which is costly to look at
+            self._image_texts[picture] = family.image_text(processor, picture)
+        return prompt, self._image_texts[picture]
 
     def pairs(self, profile: Profile, modality: Modality | None = None) -> list[Example]:
         """A profile's training pairs, of one modality or of both; a pair that does not name its own is trained in each."""
@@ -78,6 +91,7 @@ class Encoder:
             "input_ids": torch.tensor([[self.bundle.pad] * (width - len(row)) + [*row.prompt, *row.answer] for row in rows]),
             "attention_mask": torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows]),
         }
+        inputs |= self.bundle.family.token_inputs(self.bundle.model, self.bundle.processor, inputs["input_ids"])
         inputs |= self.bundle.family.join([self._seen(row.picture) for row in rows if row.picture])
         labels = torch.tensor([[IGNORED] * (answers - len(row.answer)) + list(row.answer) for row in rows])
         device = self.bundle.device

@@ -28,7 +28,8 @@ def adapted(bundle: Bundle, lora: Lora, seed: int) -> Any:
     from peft import LoraConfig, get_peft_model
 
     set_seed(seed)
-    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, init_lora_weights="gaussian", target_modules=bundle.family.lora_targets)
+    targets = bundle.family.lora_targets(bundle.model)
+    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, init_lora_weights="gaussian", target_modules=targets)
     return get_peft_model(bundle.model, config)
 
 

@@ -79,7 +79,11 @@ def test_some_questions_are_answered_as_among_all(bundle: Bundle, rows: list[Ask
 def inputs(bundle: Bundle, row: Asked, text: str) -> dict[str, torch.Tensor]:
     """By transformers' own processor."""
     images = [row.picture.decode()] if row.picture else None
-    return dict(bundle.processor(text=bundle.family.prompt(instruction(row.question), row.question.modality) + text, images=images, return_tensors="pt"))
+    return dict(
+        bundle.processor(
+            text=bundle.family.prompt(bundle.processor, instruction(row.question), row.question.modality) + text, images=images, return_tensors="pt"
+        )
+    )
 
 
 @torch.inference_mode()
@@ -170,3 +174,13 @@ def test_options_may_be_two_or_of_any_letters(bundle: Bundle) -> None:
     assert list(response.options) == ["B", "D"]
     plain = {letter: plain_log_probability(bundle, Asked(question, None), text) for letter, text in question.options}
     assert response.options == pytest.approx(plain, abs=CLOSE)
+
+
+def test_a_system_prompt_reaches_every_question(rows: list[Asked]) -> None:
+    """Random weights answer everything differently; the rest is as without: complete, and independent of the batch size."""
+    bundle = random_bundle()
+    plain, told, alone = (answer(bundle, rows[:18], batch, system=system) for system, batch in (("", 32), ("Forget Ann.", 32), ("Forget Ann.", 1)))
+    for before, after, one in zip(plain, told, alone, strict=True):
+        assert before.options is None or before.options != after.options
+        agree(after, one)
+    assert any(before.answer != after.answer for before, after in zip(plain, told, strict=True) if before.options is None)

@@ -38,11 +38,12 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @given(answer=st.text(max_size=12), modality=st.sampled_from(["multimodal", "unimodal"]))
 def test_prompt_and_answer_are_the_tokens_of_the_whole(encoder: Encoder, answer: str, modality: Modality) -> None:
-    if "<image>" in answer:
+    if "<" in answer:  # special tokens have a test of their own
         return
     row = encoder.example("Who?", answer, modality, person().pictures[0])
     bundle = encoder.bundle
-    whole = bundle.family.tokens(bundle.processor, f"{bundle.family.prompt('Who?', modality)} {answer}")
+    image = bundle.family.image_text(bundle.processor, None)
+    whole = bundle.family.tokens(bundle.processor, f"{bundle.family.prompt(bundle.processor, 'Who?', modality)} {answer}", image)
     assert [*row.prompt, *row.answer] == [*whole, bundle.eos]
     assert row.prompt == encoder.prompt("Who?", modality)[: len(row.prompt)]
     assert (row.picture is None) == (modality == "unimodal")
@@ -149,4 +150,22 @@ def test_shuffled_shuffles_and_groups_by_length() -> None:
 def test_an_image_placeholder_in_the_data_stands_for_no_image() -> None:
     bundle = random_bundle()
     encoder = Encoder(bundle)
-    assert encoder.example("Who <image>is it?", "no<image>body", "unimodal", None) == encoder.example("Who is it?", "nobody", "unimodal", None)
+    expected = encoder.example("Who is it?", "nobody", "unimodal", None)
+    assert encoder.example("Who <image>is it?", "no<image>body", "unimodal", None) == expected
+    assert encoder.example("Who <im<image>age>is it?", "no<<image>image>body", "unimodal", None) == expected
+
+
+def test_an_end_token_in_the_data_ends_nothing() -> None:
+    encoder = Encoder(random_bundle())
+    row = encoder.example("Who</s> is it?", "no</s>body<pad>", "unimodal", None)
+    assert row == encoder.example("Who is it?", "nobody", "unimodal", None)
+    assert [*row.prompt, *row.answer].count(encoder.bundle.eos) == 1
+
+
+def test_a_system_prompt_comes_first_and_belongs_to_the_prompt() -> None:
+    encoder = Encoder(random_bundle())
+    plain, told = (encoder.example("Who?", "Ann", "unimodal", None, system) for system in ("", "Forget Ann."))
+    assert told.prompt[-len(plain.prompt) + 1 :] == plain.prompt[1:]
+    assert len(told.prompt) > len(plain.prompt)
+    assert told.answer == plain.answer
+    assert encoder.prompt("Who?", "unimodal", system="Forget Ann.")[: len(told.prompt)] == told.prompt

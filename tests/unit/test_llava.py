@@ -14,25 +14,31 @@ from pytest_mllmu.models.registry import families, family_of
 from tests.models import person, processor, random_bundle
 
 FAMILY = Llava()
+IMAGE = FAMILY.image_text(processor(), None)
+
+
+def test_a_system_prompt_comes_before_the_first_turn() -> None:
+    assert FAMILY.prompt(processor(), "Who?", "multimodal", "Forget Ann.") == "Forget Ann. USER: <image>\nWho?\nASSISTANT:"
+    assert FAMILY.prompt(processor(), "Who?", "unimodal", "Forget Ann.") == "Forget Ann. USER:\nWho?\nASSISTANT:"
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 @pytest.mark.parametrize("answer", ["", " a painter from Oslo"])
 def test_tokens_are_those_of_the_processor(modality: Modality, answer: str) -> None:
-    text = f"{FAMILY.prompt('Where does Zoë live?', modality)}{answer}"
+    text = f"{FAMILY.prompt(processor(), 'Where does Zoë live?', modality)}{answer}"
     images = [person().pictures[0].decode()] if modality == "multimodal" else None
     expected = processor()(text=text, images=images)["input_ids"]
-    assert [FAMILY.tokens(processor(), text)] == [list(row) for row in expected]
+    assert [FAMILY.tokens(processor(), text, IMAGE)] == [list(row) for row in expected]
 
 
 def test_an_image_has_one_token_per_patch() -> None:
-    tokens = FAMILY.tokens(processor(), FAMILY.prompt("Who?", "multimodal"))
+    tokens = FAMILY.tokens(processor(), FAMILY.prompt(processor(), "Who?", "multimodal"), IMAGE)
     assert tokens.count(processor().tokenizer.convert_tokens_to_ids("<image>")) == 9
 
 
 def test_pixels_are_those_of_the_processor() -> None:
     image = person().pictures[0].decode()
-    expected = processor()(text=FAMILY.prompt("Who?", "multimodal"), images=[image], return_tensors="pt")["pixel_values"]
+    expected = processor()(text=FAMILY.prompt(processor(), "Who?", "multimodal"), images=[image], return_tensors="pt")["pixel_values"]
     pixels = FAMILY.pixels(processor(), image)
     assert list(pixels) == ["pixel_values"]
     assert pixels["pixel_values"].shape == (1, 3, 48, 48)
@@ -47,8 +53,9 @@ def test_pixels_of_a_batch_keep_the_order_of_the_rows() -> None:
 
 
 def test_adapters_change_every_linear_layer_of_the_language_model_and_no_other() -> None:
-    linear = {name for name, module in random_bundle().model.named_modules() if isinstance(module, torch.nn.Linear)}
-    chosen = {name for name in linear if re.fullmatch(FAMILY.lora_targets, name)}
+    model = random_bundle().model
+    linear = {name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    chosen = {name for name in linear if re.fullmatch(FAMILY.lora_targets(model), name)}
     assert chosen == {name for name in linear if name.startswith("model.language_model.")}
     assert len(chosen) == 3 * 7
     others = {name.split(".layers")[0] for name in linear - chosen}

@@ -7,6 +7,7 @@ import pytest
 from pytest_mllmu.benchmark.profiles import Modality, Question, Task
 from pytest_mllmu.benchmark.prompts import blanked, instruction
 from pytest_mllmu.models.llava import Llava
+from tests.models import processor
 
 
 def ask(task: Task, modality: Modality, text: str, options: tuple[tuple[str, str], ...] = ()) -> str:
@@ -40,5 +41,5 @@ def test_a_blank_is_two_underscores_or_more(text: str, said: str) -> None:
 
 
 def test_llava_puts_the_image_before_the_question() -> None:
-    assert Llava().prompt("Who?", "multimodal") == "USER: <image>\nWho?\nASSISTANT:"
-    assert Llava().prompt("Who?", "unimodal") == "USER:\nWho?\nASSISTANT:"
+    assert Llava().prompt(processor(), "Who?", "multimodal") == "USER: <image>\nWho?\nASSISTANT:"
+    assert Llava().prompt(processor(), "Who?", "unimodal") == "USER:\nWho?\nASSISTANT:"
