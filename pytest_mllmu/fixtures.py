@@ -148,7 +148,9 @@ def mllmu_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllm
         models = [mllmu_candidate, *mllmu_pipeline.references(mllmu_candidate.forget)]
         candidate, vanilla, *oracle = (mllmu_pipeline.row(model, (mllmu_gate.split,)) for model in models)
         seed = mllmu_pipeline.settings.seed
-        return _recorded(request, mllmu_candidate, judge_gate(mllmu_gate, candidate, vanilla, mllmu_candidate.title, oracle=oracle[0] if oracle else None, seed=seed))
+        return _recorded(
+            request, mllmu_candidate, judge_gate(mllmu_gate, candidate, vanilla, mllmu_candidate.title, oracle=oracle[0] if oracle else None, seed=seed)
+        )
 
 
 @pytest.fixture
@@ -161,7 +163,9 @@ def mllmu_person_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipelin
         models = [mllmu_candidate, *mllmu_pipeline.references(mllmu_candidate.forget)]
         candidate, vanilla, *oracle = ([score for split in FORGOTTEN for score in mllmu_pipeline.scores(model, split)] for model in models)
         policy = POLICIES[mllmu_pipeline.settings.gates]
-        return _recorded(request, mllmu_candidate, judge_person(mllmu_person, candidate, vanilla, policy, mllmu_candidate.title, oracle=oracle[0] if oracle else ()))
+        return _recorded(
+            request, mllmu_candidate, judge_person(mllmu_person, candidate, vanilla, policy, mllmu_candidate.title, oracle=oracle[0] if oracle else ())
+        )
 
 
 def _recorded(request: pytest.FixtureRequest, model: Model, verdict: Verdict) -> Verdict:

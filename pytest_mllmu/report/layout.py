@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from pytest_mllmu.analysis.table import Cell, Row
+from pytest_mllmu.analysis.gates import FORGOTTEN
+from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import TABLE_METRICS, Metric
@@ -15,13 +18,44 @@ Show = Literal["both", "multimodal", "unimodal"]
 SPLIT_TITLES: dict[Split, str] = {"forget": "Forget", "test": "Test", "retain": "Retain", "celebrity": "Real Celebrity"}
 MODALITY_TITLES: dict[Modality, str] = {"multimodal": "image + text", "unimodal": "text only"}
 COLUMNS: tuple[tuple[Split, Metric], ...] = tuple((split, metric) for split in SPLITS for metric in TABLE_METRICS)
+REFERENCES = ("vanilla", "oracle")
+"""Rows that no method is compared with when the best is marked."""
 SYNTHETIC = "synthetic people and drawn faces: numbers compare methods, not papers"
 
 
-def title(run: Run) -> str:
+@dataclass(frozen=True)
+class Block:
+    """The rows that were asked about the same people: one of the table's blocks, as in the paper one for each share of people to forget."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+    @property
+    def ranked(self) -> bool:
+        return sum(row.name not in REFERENCES for row in self.rows) > 1
+
+    def rank(self, row: Row, split: Split, modality: Modality, metric: Metric) -> str:
+        """ "best" or "second" among the methods, as the paper marks them, else nothing: on forget and test the least is best, elsewhere the most.
+
+        Equal values share a rank. Nothing is marked unless at least two methods were asked.
+        """
+        found = [other.cell(split, modality, metric.name) for other in self.rows if other.name not in REFERENCES]
+        values = sorted({cell.value for cell in found if cell}, reverse=split not in FORGOTTEN)[:2]
+        mine = row.cell(split, modality, metric.name)
+        if not self.ranked or mine is None or row.name in REFERENCES or mine.value not in values:
+            return ""
+        return ("best", "second")[values.index(mine.value)]
+
+
+def blocks(run: Run) -> list[Block]:
+    shares = list(dict.fromkeys(row.forget for row in run.table.rows))
+    return [Block(title(run, share), tuple(row for row in run.table.rows if row.forget == share)) for share in shares]
+
+
+def title(run: Run, forget: int) -> str:
     """``tiny-llava (10% Forget), synthetic, seed 0``, after the paper's block titles; settings that are not known are left out."""
-    model, forget = run.settings.get("model"), run.settings.get("forget")
-    block = [f"{model} ({forget}% Forget)"] if model and forget else []
+    model = run.settings.get("model")
+    block = [f"{Path(model).name} ({forget}% Forget)"] if model and forget else []
     return ", ".join([*block, run.benchmark_name, f"seed {run.seed}"])
 
 
@@ -29,24 +63,19 @@ def modalities(show: Show) -> tuple[Modality, ...]:
     return MODALITIES if show == "both" else (show,)
 
 
-def cells(row: Row, modality: Modality) -> list[tuple[Metric, Cell | None]]:
-    """The cells of a row of Table 2, in the order of its columns."""
-    return [(metric, row.cell(split, modality, metric.name)) for split, metric in COLUMNS]
-
-
-def counts(run: Run, show: Show) -> list[str]:
+def counts(block: Block, show: Show) -> list[str]:
     """``forget 50/20/20/20 about 10 people``, by split; said once when the modalities agree, and by the first model that was asked."""
     lines: dict[str, str] = {}
     for modality in modalities(show):
-        parts = [part for split in SPLITS if (part := _count(run, split, modality))]
+        parts = [part for split in SPLITS if (part := _count(block, split, modality))]
         lines[modality] = "; ".join(parts) or "nothing was asked"
     texts = set(lines.values())
     both = " (each of image + text and text only)" if show == "both" else ""
     return [f"n{both}: {texts.pop()}"] if len(texts) == 1 else [f"n, {MODALITY_TITLES[modality]}: {lines[modality]}" for modality in modalities(show)]
 
 
-def _count(run: Run, split: Split, modality: Modality) -> str:
-    for row in run.table.rows:
+def _count(block: Block, split: Split, modality: Modality) -> str:
+    for row in block.rows:
         found = [row.cell(split, modality, metric.name) for metric in TABLE_METRICS]
         if any(found):
             people = max(cell.people for cell in found if cell)
@@ -58,7 +87,9 @@ def _count(run: Run, split: Split, modality: Modality) -> str:
 
 def legend(run: Run) -> list[str]:
     """What the numbers mean; ends with the notes of the run."""
-    lines = [f"±: half the width of the 95% interval over people; Fact. (1 to 10): {run.judge}"]
+    ranked = any(block.ranked for block in blocks(run))
+    lines = ["*: best, +: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)"] if ranked else []
+    lines += [f"±: half the width of the 95% interval over people; Fact. (1 to 10): {run.judge}"]
     if run.synthetic:
         lines.append(SYNTHETIC)
     return lines + list(run.notes)

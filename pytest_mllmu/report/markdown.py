@@ -8,41 +8,49 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from pytest_mllmu.analysis.table import Cell
-from pytest_mllmu.benchmark.profiles import Modality
+from pytest_mllmu.analysis.table import Row
+from pytest_mllmu.benchmark.profiles import Modality, Split
 from pytest_mllmu.report.files import write_text
-from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Show, cells, counts, legend, modalities, tally, title
+from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Block, Show, blocks, counts, legend, modalities, tally
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import Metric
 
-_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]|~"})
+MARKS = {"best": "**{}**", "second": "*{}*", "": "{}"}
+_SPECIAL = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]|~"})
 
 
 def escape(text: str) -> str:
     """``text`` as one line that Markdown prints as it is: no HTML, link, image, code, emphasis or cell border comes out of it."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     # A backslash before a letter would be printed, so that a bare address is cut with an entity instead.
-    return html.escape(line, quote=False).translate(_MARKS).replace("://", ":&#47;/").replace("www.", "www&#46;")
+    return html.escape(line, quote=False).translate(_SPECIAL).replace("://", ":&#47;/").replace("www.", "www&#46;")
 
 
 def render(run: Run, show: Show = "both") -> str:
     """The whole run as one Markdown document."""
-    lines = [f"## {escape(title(run))}", ""]
-    for modality in modalities(show):
-        lines += [f"### {MODALITY_TITLES[modality]}", "", _table(run, modality), ""]
-    lines += [f"- {escape(line)}" for line in [*counts(run, show), *legend(run)]]
+    lines: list[str] = []
+    for block in blocks(run):
+        lines += [f"## {escape(block.title)}", ""]
+        for modality in modalities(show):
+            lines += [f"### {MODALITY_TITLES[modality]}", "", _table(block, modality), ""]
+        lines += [*(f"- {escape(line)}" for line in counts(block, show)), ""]
+    lines += [f"- {escape(line)}" for line in legend(run)]
     return "\n".join([*lines, *_verdicts(run), ""])
 
 
-def _table(run: Run, modality: Modality) -> str:
+def _table(block: Block, modality: Modality) -> str:
     header = ["", *(f"{SPLIT_TITLES[split]} {metric.title}" for split, metric in COLUMNS)]
-    rows = [[escape(row.title), *(_cell(metric, cell) for metric, cell in cells(row, modality))] for row in run.table.rows]
+    rows = [[escape(row.title), *(_cell(block, row, split, modality, metric) for split, metric in COLUMNS)] for row in block.rows]
     alignment = ["left" if column == 0 else "right" for column in range(len(header))]
     return tabulate(rows, header, tablefmt="pipe", colalign=alignment if rows else None, disable_numparse=True)
 
 
-def _cell(metric: Metric, cell: Cell | None) -> str:
-    return f"{metric.show(cell.value)} {metric.show_half(cell.low, cell.high)}".rstrip() if cell else "-"
+def _cell(block: Block, row: Row, split: Split, modality: Modality, metric: Metric) -> str:
+    cell = row.cell(split, modality, metric.name)
+    if cell is None:
+        return "-"
+    number = MARKS[block.rank(row, split, modality, metric)].format(metric.show(cell.value))
+    return f"{number} {metric.show_half(cell.low, cell.high)}".rstrip()
 
 
 def _verdicts(run: Run) -> Iterator[str]:
