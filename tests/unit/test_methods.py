@@ -1,21 +1,22 @@
-"""Gradient ascent is the negative of the answers' likelihood, computed here once more by hand."""
+"""The losses of the methods against the formulas computed by hand, token by token; their gradients and limits."""
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
 import torch
 
-from pytest_mllmu.errors import SettingsError, TrainingError
-from pytest_mllmu.methods import method, methods
-from pytest_mllmu.methods.base import UnlearnStep
+from pytest_mllmu.errors import SettingsError
+from pytest_mllmu.methods import method, registry
+from pytest_mllmu.methods.base import LossMethod, Method, Needs, PromptMethod, UnlearnStep
+from pytest_mllmu.methods.ga import GradientAscent
+from pytest_mllmu.methods.npo import NPO
 from pytest_mllmu.models.families import Bundle
-from pytest_mllmu.training.batches import IGNORED, Batch, Encoder, Example
-from pytest_mllmu.training.loop import Hyper, _optimizer, answer_loss, train
+from pytest_mllmu.training.batches import IGNORED, Batch, Encoder
+from pytest_mllmu.training.loop import answer_loss
 from pytest_mllmu.training.lora import Lora, adapted
-from tests.models import SILENT, person, random_bundle
+from tests.models import person, random_bundle
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -27,17 +28,44 @@ def in_double() -> tuple[Bundle, Batch]:
     return bundle, encoder.collate(encoder.pairs(person())[:5] + encoder.pairs(person(1))[-3:])
 
 
-def plain_loss(bundle: Bundle, batch: Batch) -> torch.Tensor:
-    """-1/T * sum of log p(y_t | image, x, y_<t), over full logits, token by token."""
+def other(bundle: Bundle) -> Batch:
+    """Other pairs, as a retain batch."""
+    encoder = Encoder(bundle)
+    return encoder.collate(encoder.pairs(person(2))[:4] + encoder.pairs(person(3))[-2:])
+
+
+def loss_of(chosen: Method, step: UnlearnStep) -> torch.Tensor:
+    assert isinstance(chosen, LossMethod)
+    return chosen.loss(step)
+
+
+def at_answers(bundle: Bundle, model: Any, batch: Batch) -> torch.Tensor:
+    """log p(. | image, x, y_<t) at each answer token, from full logits."""
+    likelihood = model(**batch.inputs).logits.log_softmax(-1)
+    width = batch.inputs["input_ids"].shape[1]
+    counts = (batch.labels != IGNORED).sum(1).tolist()
+    return torch.cat([likelihood[row, width - count - 1 : width - 1] for row, count in enumerate(counts)])
+
+
+def plain_tokens(bundle: Bundle, batch: Batch) -> list[torch.Tensor]:
+    """log p(y_t | image, x, y_<t) of each row's answer tokens, over full logits, token by token."""
     likelihood = bundle.model(**batch.inputs).logits.log_softmax(-1)
     ids, width = batch.inputs["input_ids"], batch.inputs["input_ids"].shape[1]
-    tokens = []
+    rows = []
     for row, labels in enumerate(batch.labels.tolist()):
         answer = [label for label in labels if label != IGNORED]
+        tokens = []
         for place, token in zip(range(width - len(answer), width), answer, strict=True):
             assert ids[row, place] == token
             tokens.append(likelihood[row, place - 1, token])
-    return -torch.stack(tokens).sum() / len(tokens)
+        rows.append(torch.stack(tokens))
+    return rows
+
+
+def plain_loss(bundle: Bundle, batch: Batch) -> torch.Tensor:
+    """-1/T * sum of log p(y_t | image, x, y_<t)."""
+    tokens = torch.cat(plain_tokens(bundle, batch))
+    return -tokens.sum() / len(tokens)
 
 
 def test_answer_loss_is_the_mean_over_answer_tokens() -> None:
@@ -61,7 +89,7 @@ def test_answer_loss_of_an_adapted_model_sees_the_adapter() -> None:
 
 def test_ga_is_minus_the_likelihood_loss() -> None:
     bundle, batch = in_double()
-    value = method("ga").loss(UnlearnStep(bundle, bundle.model, batch))
+    value = loss_of(method("ga"), UnlearnStep(bundle, bundle.model, batch))
     assert value.item() == pytest.approx(-plain_loss(bundle, batch).item(), abs=1e-6)
     assert value.item() < 0
 
@@ -75,7 +103,7 @@ def gradients(bundle: Bundle, loss: torch.Tensor) -> dict[str, torch.Tensor]:
 def test_ga_climbs_where_learning_descends() -> None:
     bundle, batch = in_double()
     down = gradients(bundle, answer_loss(bundle, bundle.model, batch))
-    up = gradients(bundle, method("ga").loss(UnlearnStep(bundle, bundle.model, batch)))
+    up = gradients(bundle, loss_of(method("ga"), UnlearnStep(bundle, bundle.model, batch)))
     by_hand = gradients(bundle, plain_loss(bundle, batch))
     assert any(gradient.abs().max() > 1e-3 for gradient in up.values())
     assert up.keys() == down.keys()
@@ -84,98 +112,165 @@ def test_ga_climbs_where_learning_descends() -> None:
         torch.testing.assert_close(gradient, -by_hand[name], rtol=1e-4, atol=1e-6)
 
 
+def test_ga_difference_climbs_on_forget_and_descends_on_retain() -> None:
+    bundle, forget = in_double()
+    retain = other(bundle)
+    joint = method("ga_difference")
+    by_hand = plain_loss(bundle, retain) - plain_loss(bundle, forget)
+    assert loss_of(joint, UnlearnStep(bundle, bundle.model, forget, retain)).item() == pytest.approx(by_hand.item(), abs=1e-6)
+    mixed = gradients(bundle, loss_of(joint, UnlearnStep(bundle, bundle.model, forget, retain)))
+    up, down = gradients(bundle, -plain_loss(bundle, forget)), gradients(bundle, plain_loss(bundle, retain))
+    for name, gradient in mixed.items():
+        torch.testing.assert_close(gradient, up[name] + down[name], rtol=1e-4, atol=1e-6)
+
+
+def test_ga_difference_as_released_is_one_pass_after_the_other() -> None:
+    bundle, forget = in_double()
+    retain = other(bundle)
+    sequential = method("ga_difference:schedule=sequential")
+    assert isinstance(sequential, LossMethod)
+    assert sequential.needs() == Needs(passes=("forget", "retain"))
+    assert sequential.title == "GA Difference (sequential)"
+    assert loss_of(sequential, UnlearnStep(bundle, bundle.model, forget)).item() == pytest.approx(-plain_loss(bundle, forget).item(), abs=1e-6)
+    assert loss_of(sequential, UnlearnStep(bundle, bundle.model, retain=retain)).item() == pytest.approx(plain_loss(bundle, retain).item(), abs=1e-6)
+
+
+def moved(bundle: Bundle) -> Any:
+    """The bundle's model with an adapter that has moved away from the vanilla."""
+    model = adapted(bundle, Lora(dropout=0.0), 0)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05)
+    return model.double()
+
+
+def test_kl_is_of_the_vanilla_to_the_current_model_at_the_retain_answers() -> None:
+    bundle, forget = in_double()
+    retain = other(bundle)
+    model = moved(bundle)
+    with torch.no_grad(), model.disable_adapter():
+        teacher = at_answers(bundle, model, retain)
+    current = at_answers(bundle, model, retain)
+    by_hand = (teacher.exp() * (teacher - current)).sum() / len(teacher) - plain_loss(Bundle(model, bundle.processor, bundle.family), forget)
+    step = UnlearnStep(bundle, model, forget, retain, teacher=teacher)
+    assert loss_of(method("kl_minimization"), step).item() == pytest.approx(by_hand.item(), abs=1e-5)
+    assert (teacher.exp() * (teacher - current)).sum() > 1e-3  # the reverse direction is another number
+    reverse = (current.exp() * (current - teacher)).sum() / len(teacher)
+    assert abs(reverse.item() - ((teacher.exp() * (teacher - current)).sum() / len(teacher)).item()) > 1e-5
+    more = loss_of(method("kl_minimization:likelihood=with"), step).item()
+    assert more - by_hand.item() == pytest.approx(plain_loss(Bundle(model, bundle.processor, bundle.family), retain).item(), abs=1e-5)
+
+
+def test_kl_is_nothing_at_the_start() -> None:
+    bundle, forget = in_double()
+    retain = other(bundle)
+    model = adapted(bundle, Lora(dropout=0.0), 0).double()
+    teacher = at_answers(bundle, model, retain).detach()
+    step = UnlearnStep(bundle, model, forget, retain, teacher=teacher)
+    assert loss_of(method("kl_minimization"), step).item() == pytest.approx(-plain_loss(bundle, forget).item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.4, 2.0])
+def test_npo_is_equation_4(beta: float) -> None:
+    bundle, forget = in_double()
+    torch.manual_seed(2)
+    reference = -torch.rand(int((forget.labels != IGNORED).sum()), dtype=torch.float64) * 8
+    current = plain_tokens(bundle, forget)
+    ratios = torch.stack([(mine - ref).mean() for mine, ref in zip(current, reference.split([len(row) for row in current]), strict=True)])
+    by_hand = -2 / beta * torch.log(torch.sigmoid(-beta * ratios)).mean()
+    step = UnlearnStep(bundle, bundle.model, forget, reference=reference)
+    assert loss_of(method(f"npo:beta={beta}"), step).item() == pytest.approx(by_hand.item(), abs=1e-5)
+
+
+def test_npo_becomes_gradient_ascent_as_beta_vanishes() -> None:
+    bundle, forget = in_double()
+    reference = torch.cat(plain_tokens(bundle, forget)).detach() - 1.5
+    small = gradients(bundle, loss_of(method("npo:beta=1e-5"), UnlearnStep(bundle, bundle.model, forget, reference=reference)))
+    ascent = gradients(bundle, torch.stack([row.mean() for row in plain_tokens(bundle, forget)]).mean())
+    for name, gradient in small.items():
+        torch.testing.assert_close(gradient, ascent[name], rtol=1e-3, atol=1e-6)
+
+
+def test_npo_slows_down_where_the_model_has_left_the_reference() -> None:
+    bundle, forget = in_double()
+    near = torch.cat(plain_tokens(bundle, forget)).detach()
+    sizes = []
+    for away in (0.0, 5.0, 20.0):
+        grown = gradients(bundle, loss_of(method("npo"), UnlearnStep(bundle, bundle.model, forget, reference=near + away)))
+        sizes.append(sum(gradient.norm().item() for gradient in grown.values()))
+    assert sizes[0] > 2 * sizes[1] > 20 * sizes[2]
+
+
 def test_hyper_parameters_are_the_released_ones() -> None:
-    ga = method("ga")
-    assert (ga.hyper.lr, ga.hyper.epochs, ga.hyper.batch, ga.hyper.schedule) == (2e-5, 1, 4, "linear")
-    assert (ga.lora.r, ga.lora.alpha, ga.lora.dropout) == (16, 16, 0.05)
-    assert (ga.name, ga.title, ga.needs_retain) == ("ga", "GA", False)
+    for spec in ("ga", "ga_difference", "kl_minimization", "npo"):
+        chosen = method(spec)
+        assert isinstance(chosen, LossMethod)
+        assert (chosen.hyper.lr, chosen.hyper.epochs, chosen.hyper.batch, chosen.hyper.schedule) == (2e-5, 1, 4, "linear")
+        assert (chosen.lora.r, chosen.lora.alpha, chosen.lora.dropout) == (16, 16, 0.05)
+    assert method("npo") == NPO(reference="oracle", beta=0.4)
 
 
-def test_an_unknown_method_gets_the_nearest_one() -> None:
-    with pytest.raises(SettingsError, match=r"^no unlearning method 'gaa'; known: ga; did you mean 'ga'\?$"):
-        method("gaa")
+def test_the_table_says_which_reference() -> None:
+    assert [method(spec).title for spec in ("npo", "npo:reference=vanilla", "npo:beta=0.1")] == ["NPO (oracle)", "NPO (vanilla)", "NPO (oracle, beta 0.1)"]
+
+
+def test_prompting_is_the_papers_system_prompt_and_trains_nothing() -> None:
+    prompting = method("prompting")
+    assert isinstance(prompting, PromptMethod)
+    assert prompting.system.startswith("You are a helpful, respectful, and honest assistant. ")
+    assert prompting.settings()["system"] == prompting.system
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("gaa", "no unlearning method 'gaa'; there is ga, ga_difference, kl_minimization, npo, prompting; did you mean 'ga'?"),
+        ("npo:bta=1", "'npo:bta=1': no option 'bta' of npo; it has reference, beta, set as npo:key=value; did you mean 'beta'?"),
+        ("npo:beta", "no option 'beta' of npo; it has reference, beta, set as npo:key=value"),
+        ("ga:beta=1", "no option 'beta' of ga; it has none, set as ga:key=value"),
+        ("npo:beta=x", "beta is a float, not 'x'"),
+        ("npo:beta=0", "beta is a positive number, not '0'"),
+        ("npo:beta=nan", "beta is a positive number, not 'nan'"),
+        ("npo:reference=orcle", "reference is one of vanilla, oracle, not 'orcle'; did you mean 'oracle'?"),
+    ],
+)
+def test_a_wrong_method_is_one_line(spec: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        method(spec)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Mine(GradientAscent):
+    name = "mine"
+    title = "Mine"
+
+
+def test_packages_add_methods() -> None:
+    known = registry([Mine])
+    assert list(known) == ["ga", "ga_difference", "kl_minimization", "npo", "prompting", "mine"]
+    assert method("mine", known).title == "Mine"
+
+
+@pytest.mark.parametrize("odd", [GradientAscent, LossMethod, object, Mine()])
+def test_a_package_cannot_add_what_is_no_new_method(odd: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^pytest_mllmu_methods gave "):
+        registry([odd])
 
 
 def test_registered_methods_are_named_as_registered_and_complete() -> None:
-    for name, create in methods().items():
-        made = create()
+    for name, kind in registry().items():
+        made = kind()
         assert made.name == name
         assert made.title
         assert made.source
         settings = made.settings()
         assert settings["name"] == name
-        assert settings["lora"] == made.lora.to_json()
+        assert set(made.options()) <= set(settings)
 
 
-def run_training(values: list[float], hyper: Hyper, title: str = "unlearning") -> tuple[list[float], list[Batch]]:
-    """Trains on eight rows with a loss of the given values."""
-    bundle = random_bundle()
-    encoder = Encoder(bundle)
-    rows = encoder.pairs(person())[:8]
-    seen: list[Batch] = []
-
-    def loss(batch: Batch) -> torch.Tensor:
-        seen.append(batch)
-        return bundle.model.lm_head.weight.sum() * 0 + values[len(seen) - 1]
-
-    return train(bundle.model, encoder, lambda rng: rows, loss, hyper, 0, SILENT, title), seen
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-def test_a_loss_that_is_not_finite_ends_training_with_its_place(bad: float) -> None:
-    with pytest.raises(TrainingError) as caught:
-        run_training([1.0, 1.0, 1.0, bad], Hyper(lr=0.5, epochs=3, batch=3), "unlearning 2 people with GA")
-    assert str(caught.value) == f"unlearning 2 people with GA: the loss is {bad} at step 1 of epoch 2; a smaller learning rate than 0.5 may help"
-
-
-def test_the_mean_loss_of_each_epoch() -> None:
-    means, seen = run_training([3.0, 2.0, 1.0, 6.0, 5.0, 4.0], Hyper(lr=1e-4, epochs=2, batch=3))
-    assert means == [2.0, 5.0]
-    assert [sorted(len(batch.labels) for batch in part) for part in (seen[:3], seen[3:])] == [[2, 3, 3]] * 2
-
-
-def test_each_epoch_is_drawn_anew() -> None:
-    bundle = random_bundle()
-    encoder = Encoder(bundle)
-    rows, drawn = encoder.pairs(person()), []
-
-    def epoch(rng: random.Random) -> list[Example]:
-        drawn.append(rng.sample(rows, 3))
-        return drawn[-1]
-
-    train(bundle.model, encoder, epoch, lambda batch: answer_loss(bundle, bundle.model, batch), Hyper(lr=1e-4, epochs=3, batch=2), 0, SILENT, "x")
-    assert len(drawn) == 3
-    assert drawn[0] != drawn[1] != drawn[2]
-    assert not bundle.model.training
-
-
-@pytest.mark.parametrize("epochs", [1, 2])
-def test_nothing_to_train_on_is_said(epochs: int) -> None:
-    bundle = random_bundle()
-    with pytest.raises(TrainingError, match=r"^unlearning: there is nothing to train on"):
-        train(bundle.model, Encoder(bundle), lambda rng: [], lambda batch: torch.zeros(()), Hyper(1e-4, epochs, 4), 0, SILENT, "unlearning")
-
-
-def learning_rates(hyper: Hyper, steps: int) -> list[float]:
-    parameter: Any = torch.nn.Parameter(torch.zeros(1))
-    optimizer, scheduler = _optimizer([parameter], hyper, steps)
-    rates = []
-    for _ in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        parameter.grad = torch.ones(1)
-        optimizer.step()
-        scheduler.step()
-    return rates
-
-
-def test_linear_falls_from_the_learning_rate_to_zero() -> None:
-    assert learning_rates(Hyper(lr=2e-5, epochs=1, batch=4), 4) == pytest.approx([2e-5, 1.5e-5, 1e-5, 0.5e-5])
-
-
-def test_one_cycle_warms_up() -> None:
-    rates = learning_rates(Hyper(lr=1e-3, epochs=1, batch=4, schedule="one_cycle"), 40)
-    peak = rates.index(max(rates))
-    assert max(rates) == pytest.approx(1e-3, rel=0.02)
-    assert rates[0] < 1e-4 < rates[peak]
-    assert 0 < peak < 10
-    assert rates[-1] < 1e-5
+def test_the_key_of_a_result_knows_every_option() -> None:
+    specs = ("npo", "npo:reference=vanilla", "npo:beta=0.1", "ga", "ga_difference", "ga_difference:schedule=sequential", "kl_minimization:likelihood=with")
+    assert len({str(method(spec).settings()) for spec in specs}) == len(specs)

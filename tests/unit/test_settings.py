@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mllmu import methods, report, settings
+from pytest_mllmu import report, settings
 from pytest_mllmu.analysis.gates import POLICIES
 from pytest_mllmu.embedded import tiny
 from pytest_mllmu.errors import SettingsError
@@ -40,8 +40,8 @@ def test_names_follow_from_the_option() -> None:
 @pytest.mark.parametrize(
     ("name", "texts", "values"),
     [
-        ("method", ("ga", "none", "ga"), ("ga", "none", "ga")),
-        ("forget", ("5", "15", "20"), (5, 15, 20)),
+        ("method", ("ga,npo", "none", "ga, ga"), (("ga", "npo"), ("none",), ("ga",))),
+        ("forget", ("5", "5,10,15", "20,5,20"), ((5,), (5, 10, 15), (20, 5))),
         ("lr", ("1e-3", "0.5", "2e-5"), (1e-3, 0.5, 2e-5)),
         ("table", ("multimodal", "unimodal", "both"), ("multimodal", "unimodal", "both")),
         ("seed", ("1", "2", "3"), (1, 2, 3)),
@@ -59,7 +59,7 @@ def test_command_line_before_environment_before_ini(name: str, texts: tuple[str,
 
 
 def test_ini_values_may_have_a_type_already() -> None:
-    assert chosen(ini={"mllmu_forget": 15, "mllmu_lr": 0.25, "mllmu_seed": 0, "mllmu_limit": 3}) == Settings(forget=15, lr=0.25, seed=0, limit=3)
+    assert chosen(ini={"mllmu_forget": 15, "mllmu_lr": 0.25, "mllmu_seed": 0, "mllmu_limit": 3}) == Settings(forget=(15,), lr=0.25, seed=0, limit=3)
 
 
 def test_reports_may_be_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,10 +79,13 @@ def test_folders_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 WRONG = [
-    ("method", "gaa", "no unlearning method 'gaa'; there is ga, none; did you mean 'ga'?"),
-    ("method", "ga,none", "one method a session for now, not 2 ('ga,none')"),
-    ("method", ",", "no unlearning method ','; there is ga, none"),
-    ("model", "tiny-lava", "no model 'tiny-lava'; there is tiny-llava; did you mean 'tiny-llava'?"),
+    ("method", ",", "nothing is given"),
+    ("model", "tiny-lava", "no model 'tiny-lava'; there is tiny-llava, or give the folder of a checkpoint; did you mean 'tiny-llava'?"),
+    ("vanilla", "/no/such", "no folder '/no/such'"),
+    ("oracle", "biuld", "no folder 'biuld'; a folder, auto, build is expected; did you mean 'build'?"),
+    ("candidate", "vanila", "no folder 'vanila'; a folder, base, vanilla, oracle is expected; did you mean 'vanilla'?"),
+    ("modality", "text", "no modality 'text'; there is both, multimodal, unimodal"),
+    ("forget", "5,x", "a whole number from 1 to 99 is expected, not 'x'"),
     ("device", "gpu", "no device 'gpu'; there is auto, cpu, cuda, mps; did you mean 'cpu'?"),
     ("device", "cuda:x", "no device 'cuda:x'; there is auto, cpu, cuda, mps; did you mean 'cuda'?"),
     ("device", "cuda:", "no device 'cuda:'; there is auto, cpu, cuda, mps; did you mean 'cuda'?"),
@@ -149,13 +152,24 @@ def test_what_decides_the_numbers() -> None:
     base = Settings()
     aside = Settings(report=(Path("a.md"),), cache=Path("c"), table="multimodal", batch=3)
     assert aside.measured == base.measured
-    others = {"method": "ga", "seed": 1, "forget": 5, "lr": 0.1, "epochs": 2, "limit": 3, "data": "x", "device": "cuda", "gates": "off"}
+    others = {
+        "method": ("ga",),
+        "seed": 1,
+        "forget": (5,),
+        "modality": "both",
+        "oracle": "build",
+        "lr": 0.1,
+        "epochs": 2,
+        "limit": 3,
+        "data": "x",
+        "device": "cuda",
+        "gates": "off",
+    }
     for name, value in others.items():
         assert Settings(**{name: value}).measured != base.measured  # type: ignore[arg-type]
 
 
 def test_names_agree_with_the_registries() -> None:
-    assert (*methods.methods(), methods.NONE) == settings.METHODS
     assert tuple(POLICIES) == settings.POLICIES
     assert report.SUFFIXES == settings.REPORTS
     assert (tiny.NAME,) == settings.MODELS
