@@ -40,9 +40,8 @@ class Family(ABC):
 
     def tokens(self, processor: Any, text: str, image_text: str = "") -> list[int]:
         """Token ids of a prompt (with or without an answer); ``image_text`` replaces the placeholder."""
-        tokenizer = processor.tokenizer
-        begun = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)  # some chat templates write the first token themselves
-        return list(tokenizer(text.replace(processor.image_token, image_text), add_special_tokens=not begun)["input_ids"])
+        whole = text.replace(processor.image_token, image_text)
+        return list(processor.tokenizer(whole, add_special_tokens=not begun(processor, text))["input_ids"])
 
     def plain(self, processor: Any, text: str) -> str:
         """``text`` without special tokens. Data is untrusted: it must neither stand for an image nor end a turn."""
@@ -91,6 +90,10 @@ class Family(ABC):
 
     # --- model ---
 
+    def serves(self, processor: Any) -> bool:
+        """Whether this is the processor it expects: several architectures share a model type."""
+        return True
+
     def prepared(self, processor: Any) -> Any:
         """A processor just loaded, with the family's settings."""
         return processor
@@ -117,6 +120,12 @@ class Family(ABC):
         hidden = whole.model(**inputs).last_hidden_state[:, -asked.shape[1] - 1 : -1]
         logits: torch.Tensor = whole.get_output_embeddings()(hidden[asked])
         return logits
+
+
+def begun(processor: Any, text: str) -> bool:
+    """Whether the prompt has the first special token already: some chat templates write it."""
+    first = processor.tokenizer.bos_token
+    return bool(first) and text.startswith(first)
 
 
 def unwrapped(model: Any) -> Any:

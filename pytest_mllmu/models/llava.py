@@ -20,6 +20,10 @@ class Llava(Family):
     name = "LLaVA"
     model_type = "llava"
 
+    def serves(self, processor: Any) -> bool:
+        """Pixtral's checkpoints have the same model type, another tower and another processor."""
+        return processor is None or type(processor).__name__ == "LlavaProcessor"
+
     def prompt(self, processor: Any, text: str, modality: Modality, system: str = "") -> str:
         """LLaVA 1.5 was trained with its system prompt and a blank before the first turn."""
         before = f"{system} " if system else ""

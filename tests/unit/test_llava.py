@@ -65,7 +65,7 @@ def test_adapters_change_every_linear_layer_of_the_language_model_and_no_other()
 def test_families_by_model_type() -> None:
     assert isinstance(family_of("llava"), Llava)
     assert all(family.model_type == key for key, family in families().items())
-    with pytest.raises(ModelError, match=r"^no model family for 'lava'; known: llava; did you mean 'llava'\?$"):
+    with pytest.raises(ModelError, match=r"^no model family for 'lava', and no chat template .*; known: llava, idefics2; did you mean 'llava'\?$"):
         family_of("lava")
 
 

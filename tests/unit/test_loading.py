@@ -13,11 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pytest_mllmu.errors import ModelError
+from pytest_mllmu.models.adapters import with_adapter
 from pytest_mllmu.models.families import Bundle
-from pytest_mllmu.models.loading import load, save, with_adapter
+from pytest_mllmu.models.loading import Dtype, load, save
 from pytest_mllmu.training.batches import Encoder
 from pytest_mllmu.training.lora import Lora, adapted, save_adapter
-from tests.models import person, random_bundle
+from tests.models import person, random_bundle, same, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -102,7 +103,7 @@ def test_an_unknown_model_type(copy: Path) -> None:
 def test_a_pickle_is_not_loaded(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
     torch.save(random_bundle().model.state_dict(), copy / "pytorch_model.bin")
-    refused(lambda: load(copy, "cpu"), f"{copy}: cannot be loaded as LLaVA", "safetensors")
+    refused(lambda: load(copy, "cpu"), f"{copy}: only pickled weights (pytorch_model.bin)", "convert them to safetensors")
 
 
 @pytest.mark.parametrize("damage", ["header cut", "end cut", "garbage", "empty"])
@@ -120,6 +121,12 @@ def test_missing_weights_are_not_made_up(copy: Path) -> None:
     assert len(kept) == len(stored) - 1
     save_file(kept, copy / "model.safetensors", metadata={"format": "pt"})
     refused(lambda: load(copy, "cpu"), f"{copy}: cannot be loaded as LLaVA: 1 weights are missing, such as", name)
+
+
+def test_weights_without_a_place_are_not_ignored(copy: Path) -> None:
+    stored = load_file(copy / "model.safetensors")
+    save_file({**stored, "model.surplus.weight": torch.zeros(2)}, copy / "model.safetensors", metadata={"format": "pt"})
+    refused(lambda: load(copy, "cpu"), f"{copy}: cannot be loaded as LLaVA: 1 weights are unexpected, such as model.surplus.weight")
 
 
 def test_weights_of_another_shape(copy: Path) -> None:
@@ -173,3 +180,72 @@ def test_what_is_no_adapter(saved: Path, adapter: tuple[Path, torch.Tensor], tmp
     torch.save(load_file(pickled / "adapter_model.safetensors"), pickled / "adapter_model.bin")
     (pickled / "adapter_model.safetensors").unlink()
     refused(lambda: with_adapter(random_bundle(), pickled), f"{pickled}: no adapter_model.safetensors")
+
+
+def test_an_adapter_by_path_needs_its_base(saved: Path, adapter: tuple[Path, torch.Tensor]) -> None:
+    folder, expected = adapter
+    refused(lambda: load(folder, "cpu"), f"{folder}: a LoRA adapter", "it needs the model that it was trained on")
+    merged = load(folder, "cpu", base=load(saved, "cpu"))
+    assert torch.allclose(logits(merged), expected, atol=1e-4)
+
+
+def changed(adapter: Path, target: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Path:
+    folder = Path(shutil.copytree(adapter, target))
+    save_file(change(load_file(folder / "adapter_model.safetensors")), folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_an_adapter_that_does_not_fit_leaves_the_base_as_it_was(adapter: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
+    name = "base_model.model.model.language_model.layers.1.mlp.up_proj.lora_B.weight"
+    cases = {
+        "missing": (lambda stored: {key: value for key, value in stored.items() if key != name}, f"1 weights are missing, such as {name}"),
+        "surplus": (lambda stored: {**stored, "other.lora_A.weight": torch.zeros(2, 2)}, "1 weights are unexpected, such as other.lora_A.weight"),
+        "shape": (lambda stored: {**stored, name: torch.zeros(3, 16)}, f"{name} has the shape (3, 16), not (256, 16)"),
+    }
+    bundle = random_bundle()
+    for case, (change, said) in cases.items():
+        folder = changed(adapter[0], tmp_path / case, change)
+        refused(lambda folder=folder: with_adapter(bundle, folder), f"{folder}: does not fit LLaVA: {said}")
+    assert same(weights(bundle.model), weights(random_bundle().model))
+
+
+def test_an_adapter_of_another_kind(adapter: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(adapter[0], tmp_path / "copy"))
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    for rows, said in (({"target_modules": "nowhere"}, "does not fit LLaVA"), ({"peft_type": "IA3"}, "only LoRA adapters"), ({"r": "many"}, "")):
+        (folder / "adapter_config.json").write_text(json.dumps(config | rows), encoding="utf-8")
+        refused(lambda: with_adapter(random_bundle(), folder), f"{folder}: ", said)
+
+
+def test_a_hub_id_is_looked_for_on_this_disk_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    refused(lambda: load("llava-hf/llava-1.5-7b-hf", "cpu"), "llava-hf/llava-1.5-7b-hf: no such folder", "`hf download llava-hf/llava-1.5-7b-hf`")
+
+
+def test_a_hub_id_whose_files_are_here(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    commit = "0" * 40
+    shutil.copytree(saved, tmp_path / "models--somebody--tiny" / "snapshots" / commit)
+    (tmp_path / "models--somebody--tiny" / "refs").mkdir()
+    (tmp_path / "models--somebody--tiny" / "refs" / "main").write_text(commit, encoding="utf-8")
+    assert same(weights(load("somebody/tiny", "cpu").model), weights(random_bundle().model))
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_dtype(saved: Path, dtype: Dtype, expected: torch.dtype) -> None:
+    assert load(saved, "cpu", dtype=dtype).model.dtype == expected
+
+
+def test_an_unknown_dtype(saved: Path) -> None:
+    refused(lambda: load(saved, "cpu", dtype="float8"), f"{saved}: no dtype 'float8'", "bfloat16", "did you mean 'float")  # type: ignore[arg-type]
+
+
+def test_a_device_map_is_followed(saved: Path) -> None:
+    loaded = load(saved, "nowhere", device_map={"": "cpu"})
+    assert loaded.device.type == "cpu"
+    assert torch.equal(logits(loaded), logits(random_bundle()))
+
+
+def test_four_bit_names_the_extra_when_it_is_not_installed(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_mllmu.models.loading.find_spec", lambda name: None)
+    refused(lambda: load(saved, "cpu", four_bit=True), "4-bit weights need bitsandbytes", "pip install 'pytest-mllmu[quant]'")

@@ -1,0 +1,71 @@
+"""LoRA adapters from disk, onto the model that they were trained on. Safetensors only, as for whole models."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mllmu.errors import ModelError
+from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.models.said import said
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def is_adapter(folder: Path) -> bool:
+    return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
+
+
+def with_adapter(bundle: Bundle, folder: Path) -> Bundle:
+    """The adapter in ``folder`` merged into the bundle's model, which changes in place; a quantised model keeps it beside its weights.
+
+    Raises ModelError, and leaves the model as it was, when the folder is no LoRA adapter or is one of another architecture.
+    """
+    from peft import get_peft_model, set_peft_model_state_dict
+    from peft.utils import get_peft_model_state_dict
+
+    if not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder}: no {WEIGHTS}; the folder of a LoRA adapter is expected")
+    config, stored = _read(folder)
+    try:
+        adapted: Any = get_peft_model(bundle.model, config)
+    except Exception as error:
+        raise ModelError(f"{folder}: does not fit {bundle.family.name}: {said(error)}") from error
+    if wrong := _difference(get_peft_model_state_dict(adapted), stored):
+        adapted.unload()
+        raise ModelError(f"{folder}: does not fit {bundle.family.name}: {wrong}")
+    set_peft_model_state_dict(adapted, dict(stored))
+    # Merging would round the sum to four bits: another model than the one that was trained.
+    merged = adapted if getattr(bundle.model, "is_quantized", False) else adapted.merge_and_unload()
+    return Bundle(merged.eval(), bundle.processor, bundle.family)
+
+
+def _read(folder: Path) -> tuple[Any, dict[str, torch.Tensor]]:
+    from peft import LoraConfig, PeftConfig
+    from safetensors.torch import load_file
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a newer version's settings: what matters of them shows in the weights
+            config: Any = PeftConfig.from_pretrained(folder, local_files_only=True)
+        stored = load_file(folder / WEIGHTS)
+    except Exception as error:
+        raise ModelError(f"{folder}: cannot be loaded as an adapter: {said(error)}") from error
+    if not isinstance(config, LoraConfig):
+        raise ModelError(f"{folder}: an adapter of type {config.peft_type!r}; only LoRA adapters are supported")
+    config.inference_mode, config.init_lora_weights = True, True  # the weights come from the file: nothing need be computed for them
+    return config, stored
+
+
+def _difference(wanted: Mapping[str, torch.Tensor], stored: Mapping[str, torch.Tensor]) -> str:
+    """In what way the stored weights are not those that the model wants, if they are not."""
+    for what, keys in (("missing", wanted.keys() - stored.keys()), ("unexpected", stored.keys() - wanted.keys())):
+        if keys:
+            return f"{len(keys)} weights are {what}, such as {min(keys)}"
+    shapes = [key for key in sorted(wanted) if wanted[key].shape != stored[key].shape]
+    return f"{shapes[0]} has the shape {tuple(stored[shapes[0]].shape)}, not {tuple(wanted[shapes[0]].shape)}" if shapes else ""

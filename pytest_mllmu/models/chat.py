@@ -1,0 +1,141 @@
+"""Every image-text-to-text model of transformers whose processor has a chat template: Qwen2.5-VL, SmolVLM, Gemma 3, LLaVA-Next ...
+
+Nothing here names an architecture. Prompts come from the template; what an image stands for in the text, and what it gives
+the model to see, comes from the processor; what an adapter changes is found under the model's own decoder. ``check`` compares
+all of it with what the processor gives for a whole conversation, when a model is loaded: no model is fed wrongly in silence.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+from pytest_mllmu.benchmark.profiles import Modality, Picture
+from pytest_mllmu.models.families import Family, begun, unwrapped
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+PER_TOKEN = ("token_type_ids", "mm_token_type_ids")
+"""How processors call the input that marks image tokens."""
+ANSWER = "Answer"
+
+
+class Chat(Family):
+    def __init__(self, model_type: str) -> None:
+        self.name = self.model_type = model_type
+
+    # --- text ---
+
+    def prompt(self, processor: Any, text: str, modality: Modality, system: str = "") -> str:
+        turns = [_turn("user", text, modality == "multimodal")]
+        if not system:
+            return _rendered(processor, turns)
+        try:
+            whole = _rendered(processor, [_turn("system", system), *turns])
+        except Exception:  # jinja's error, or any other: a template may refuse a role it does not know
+            whole = ""
+        return whole if system.strip() in whole else _rendered(processor, [_turn("user", f"{system}\n{text}", modality == "multimodal")])
+
+    def image_text(self, processor: Any, picture: Picture | None) -> str:
+        if picture is None:
+            raise ValueError("how many tokens an image has depends on the image: a picture is needed")
+        return self._image_text(processor, picture.decode())
+
+    def _image_text(self, processor: Any, image: Image) -> str:
+        return str(processor.replace_image_token(_seen(processor, image), 0))
+
+    def lead(self, processor: Any) -> str:
+        """As the template writes it between the prompt and an answer; a blank where it writes answers in another way."""
+        prompt, whole = _answered(processor)
+        if not whole.startswith(prompt):
+            return "" if prompt.endswith(("\n", " ")) else " "
+        return whole[len(prompt) : whole.rindex(ANSWER)]
+
+    def end(self, processor: Any) -> int:
+        """The first special token that the template writes after an answer, such as the end of a turn; else the tokenizer's end."""
+        tokenizer = processor.tokenizer
+        after = _answered(processor)[1].rpartition(ANSWER)[2]
+        written = [token for token in tokenizer.all_special_tokens if token in after]
+        return int(tokenizer.convert_tokens_to_ids(min(written, key=after.index)) if written else tokenizer.eos_token_id)
+
+    # --- images ---
+
+    def pixels(self, processor: Any, image: Image) -> dict[str, torch.Tensor]:
+        import torch
+
+        unused = processor.unused_input_names  # what only the text needs, such as the number of crops
+        return {key: value for key, value in _seen(processor, image).items() if isinstance(value, torch.Tensor) and key not in unused}
+
+    def token_inputs(self, model: Any, processor: Any, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        """1 for an image token, 0 for any other, under the name that processor and model use, if they do."""
+        import torch
+
+        given, taken = processor(text=["a"]).keys(), inspect.signature(unwrapped(model).forward).parameters
+        names = [name for name in PER_TOKEN if name in given and name in taken]
+        return {name: torch.tensor(processor.create_mm_token_type_ids(ids.tolist())) for name in names}
+
+    # --- model ---
+
+    def check(self, model: Any, processor: Any) -> str:
+        """Compares the inputs for a conversation with those of the processor itself, for an upright and a wide image and for none."""
+        from PIL import Image
+
+        gradient = Image.linear_gradient("L")
+        for image in (gradient.resize((60, 80)).convert("RGB"), gradient.resize((200, 70)).convert("RGB"), None):
+            if wrong := self._wrong(model, processor, image):
+                return f"its {type(processor).__name__} gives inputs that are not supported: {', '.join(wrong)}"
+        return ""
+
+    def _wrong(self, model: Any, processor: Any, image: Image | None) -> list[str]:
+        """Which inputs differ from the processor's, of those that the model takes."""
+        import torch
+
+        text = f"{self.prompt(processor, 'Who is this?', 'multimodal' if image else 'unimodal')}{self.lead(processor)}{ANSWER}"
+        images = {"images": [image]} if image else {}
+        given = processor(text=[text], **images, add_special_tokens=not begun(processor, text), return_tensors="pt")
+        ids = torch.tensor([self.tokens(processor, text, self._image_text(processor, image) if image else "")])
+        seen = self.join([self.pixels(processor, image)] if image else [])
+        found = {"input_ids": ids, "attention_mask": torch.ones_like(ids), **self.token_inputs(model, processor, ids), **seen}
+        taken = inspect.signature(unwrapped(model).forward).parameters
+        return sorted(key for key, value in given.items() if key in taken and (key not in found or not torch.equal(found[key], value)))
+
+    def lora_targets(self, model: Any) -> str:
+        """The linear layers below the model's decoder, by their names there."""
+        from torch.nn import Linear
+
+        whole = unwrapped(model)
+        decoder = whole.get_decoder()
+        prefix = next((name for name, module in whole.named_modules() if module is decoder), "")
+        leaves = {name.rpartition(".")[2] for name, module in decoder.named_modules() if isinstance(module, Linear)}
+        return rf"{re.escape(prefix)}\.(.*\.)?({'|'.join(map(re.escape, sorted(leaves)))})"
+
+    def answer_logits(self, model: Any, inputs: dict[str, torch.Tensor], asked: torch.Tensor) -> torch.Tensor:
+        """By the model's whole forward pass: some scale or cap what their head gives. The head runs on the last columns only."""
+        logits: torch.Tensor = unwrapped(model)(**inputs, logits_to_keep=asked.shape[1] + 1).logits[:, :-1]
+        return logits[asked]
+
+
+def _turn(role: str, text: str, image: bool = False) -> dict[str, Any]:
+    return {"role": role, "content": [*([{"type": "image"}] if image else []), {"type": "text", "text": text}]}
+
+
+def _rendered(processor: Any, turns: list[dict[str, Any]], *, prompt: bool = True) -> str:
+    """Through the tokenizer, whose way of rendering is one for all: some processors add video settings of their own."""
+    template = processor.chat_template or processor.tokenizer.chat_template
+    template = template.get("default") if isinstance(template, dict) else template
+    return str(processor.tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False, add_generation_prompt=prompt))
+
+
+def _answered(processor: Any) -> tuple[str, str]:
+    """A prompt, and the conversation with its answer."""
+    turns = [_turn("user", "Question")]
+    return _rendered(processor, turns), _rendered(processor, [*turns, _turn("assistant", ANSWER)], prompt=False)
+
+
+def _seen(processor: Any, image: Image) -> Any:
+    """All that the image processor says about one image, with the settings that the processor as a whole would give it."""
+    images = processor.prepare_inputs_layout(images=[image])[0]
+    return processor.image_processor(images, return_tensors="pt", **getattr(processor, "images_kwargs", {}))
