@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Iterator
 from typing import Any
 
 from pytest_mllmu.benchmark.profiles import Benchmark
 from pytest_mllmu.methods.base import Method, UnlearnStep
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
-from pytest_mllmu.training.batches import Batch, Encoder, Example, shuffled
+from pytest_mllmu.training.batches import Batch, Encoder, Example
 from pytest_mllmu.training.loop import Hyper, train
 from pytest_mllmu.training.lora import adapted
 
@@ -20,21 +18,17 @@ def unlearn(method: Method, bundle: Bundle, benchmark: Benchmark, hyper: Hyper, 
     """The bundle's model with a trained adapter (a PeftModel). Raises TrainingError when the loss is not finite."""
     encoder = Encoder(bundle)
     forget = [row for profile in benchmark.people("forget") for row in encoder.pairs(profile)]
-    retain = _retain_batches(method, encoder, benchmark, hyper, seed)
+    retain = retain_rows(encoder, benchmark, len(forget) * hyper.epochs, seed) if method.needs_retain else []
     model = adapted(bundle, method.lora, seed)
 
     def loss(batch: Batch) -> Any:
-        return method.loss(UnlearnStep(bundle, model, batch, next(retain, None)))
+        return method.loss(UnlearnStep(bundle, model, batch, batch.beside))
 
-    train(model, encoder, lambda rng: forget, loss, hyper, seed, progress, title)
+    train(model, encoder, lambda rng: forget, loss, hyper, seed, progress, title, beside=(lambda rng: retain) if retain else None)
     return model
 
 
-def _retain_batches(method: Method, encoder: Encoder, benchmark: Benchmark, hyper: Hyper, seed: int) -> Iterator[Batch]:
-    """Endless shuffled batches of retain pairs, or none for a method that needs none."""
-    if not method.needs_retain:
-        return
-    rows: list[Example] = [row for profile in benchmark.people("retain") for row in encoder.pairs(profile)]
-    for epoch in itertools.count():
-        for batch in shuffled(rows, hyper.batch, random.Random(f"{seed}/retain/{epoch}")):
-            yield encoder.collate(batch)
+def retain_rows(encoder: Encoder, benchmark: Benchmark, wanted: int, seed: int) -> list[Example]:
+    """As many retain pairs as training will use, drawn at random, or all: what is computed once of each is computed of no other."""
+    rows = [row for profile in benchmark.people("retain") for row in encoder.pairs(profile)]
+    return random.Random(f"{seed}/retain").sample(rows, wanted) if wanted < len(rows) else rows

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_mllmu.benchmark.profiles import Modality, Picture, Profile
 from pytest_mllmu.models.families import Bundle
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100
+Labels = Literal["answer", "upstream"]
+"""Which tokens are trained on: those of the answer, or, as released, every one but padding (prompt and image placeholders too)."""
 PIXEL_CACHE_BYTES = 256 * 2**20
 
 
@@ -30,13 +32,25 @@ class Example:
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
 
+    def targets(self, labels: Labels = "answer") -> tuple[int, ...]:
+        """The tokens at the row's end that are trained on. Nothing comes before the first token, so it is never one of them."""
+        return self.answer if labels == "answer" else (*self.prompt, *self.answer)[1:]
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Model inputs of shape (rows, tokens) and ``labels`` of shape (rows, longest answer): IGNORED outside the answers."""
+    """Model inputs of shape (rows, tokens) and ``labels`` of shape (rows, longest answer): IGNORED outside the answers.
+
+    Wherever "answer tokens" are listed they come row by row, in the order of ``rows``.
+    """
 
     inputs: dict[str, torch.Tensor]
     labels: torch.Tensor
+    rows: tuple[Example, ...] = ()
+    share: float = 1.0
+    """Which part of the answer tokens of its optimizer step this batch holds: below 1 only when gradients are accumulated."""
+    beside: Batch | None = None
+    """The batch of the second stream (retain pairs) that goes with this one in a step."""
 
 
 class Encoder:
@@ -70,18 +84,19 @@ class Encoder:
             rows += [self.example(pair.question, pair.answer, modality, profile.pictures[0]) for modality in modalities]
         return rows
 
-    def collate(self, rows: Sequence[Example]) -> Batch:
+    def collate(self, rows: Sequence[Example], labels: Labels = "answer") -> Batch:
         import torch
 
-        width, answers = max(map(len, rows)), max(len(row.answer) for row in rows)
+        targets = [row.targets(labels) for row in rows]
+        width, longest = max(map(len, rows)), max(map(len, targets))
         inputs = {
             "input_ids": torch.tensor([[self.bundle.pad] * (width - len(row)) + [*row.prompt, *row.answer] for row in rows]),
             "attention_mask": torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows]),
         }
         inputs |= self.bundle.family.join([self._seen(row.picture) for row in rows if row.picture])
-        labels = torch.tensor([[IGNORED] * (answers - len(row.answer)) + list(row.answer) for row in rows])
+        wanted = torch.tensor([[IGNORED] * (longest - len(target)) + list(target) for target in targets])
         device = self.bundle.device
-        return Batch({key: value.to(device) for key, value in inputs.items()}, labels.to(device))
+        return Batch({key: value.to(device) for key, value in inputs.items()}, wanted.to(device), tuple(rows))
 
     def _seen(self, picture: Picture) -> dict[str, torch.Tensor]:
         key = picture.digest
