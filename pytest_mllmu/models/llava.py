@@ -37,3 +37,6 @@ class Llava(Family):
 
     def pixels(self, processor: Any, image: Image) -> dict[str, torch.Tensor]:
         return {"pixel_values": processor.image_processor(image, return_tensors="pt")["pixel_values"]}
+
+    def vision(self, model: Any) -> tuple[Any, ...]:
+        return model.model.vision_tower, model.model.multi_modal_projector

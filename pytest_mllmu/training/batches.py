@@ -7,13 +7,15 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_mllmu.benchmark.profiles import Modality, Picture, Profile
 from pytest_mllmu.models.families import Bundle
 
 if TYPE_CHECKING:
     import torch
+
+    from pytest_mllmu.training.features import Features
 
 IGNORED = -100
 Labels = Literal["answer", "upstream"]
@@ -44,7 +46,7 @@ class Batch:
     Wherever "answer tokens" are listed they come row by row, in the order of ``rows``.
     """
 
-    inputs: dict[str, torch.Tensor]
+    inputs: dict[str, Any]
     labels: torch.Tensor
     rows: tuple[Example, ...] = ()
     share: float = 1.0
@@ -58,6 +60,8 @@ class Encoder:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self.features: Features | None = None
+        """When set, batches hold image features in the place of pixels."""
         self._pixels: OrderedDict[str, dict[str, torch.Tensor]] = OrderedDict()
         self._bytes = 0
         self._tokens = lru_cache(maxsize=2**16)(lambda text: tuple(bundle.family.tokens(bundle.processor, text)))
@@ -93,10 +97,16 @@ class Encoder:
             "input_ids": torch.tensor([[self.bundle.pad] * (width - len(row)) + [*row.prompt, *row.answer] for row in rows]),
             "attention_mask": torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows]),
         }
-        inputs |= self.bundle.family.join([self._seen(row.picture) for row in rows if row.picture])
         wanted = torch.tensor([[IGNORED] * (longest - len(target)) + list(target) for target in targets])
         device = self.bundle.device
-        return Batch({key: value.to(device) for key, value in inputs.items()}, wanted.to(device), tuple(rows))
+        images = self.images([row.picture for row in rows if row.picture])
+        return Batch({key: value.to(device) for key, value in inputs.items()} | images, wanted.to(device), tuple(rows))
+
+    def images(self, pictures: Sequence[Picture]) -> dict[str, Any]:
+        """The model inputs for some pictures, in their order: pixels, or features where they are known to stay the same."""
+        if self.features and pictures:
+            return self.features.inputs(pictures, self._seen)
+        return {key: value.to(self.bundle.device) for key, value in self.bundle.family.join([self._seen(picture) for picture in pictures]).items()}
 
     def _seen(self, picture: Picture) -> dict[str, torch.Tensor]:
         key = picture.digest

@@ -12,6 +12,7 @@ from pytest_mllmu.errors import TrainingError
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.training.batches import IGNORED, Batch, Encoder, Example, Labels
+from pytest_mllmu.training.features import frozen, remembered
 from pytest_mllmu.training.plan import Part, Rows, Step, planned
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def train(
         return total
 
     means = []
-    with progress.step(title, total=sum(map(len, plan))) as step, _checkpointed(model, hyper.checkpointing):
+    with progress.step(title, total=sum(map(len, plan))) as step, _checkpointed(model, hyper.checkpointing), remembered(encoder, frozen(encoder.bundle)):
         for number, steps in enumerate(plan, 1):
             total = 0.0
             for place, parts in enumerate(steps, 1):
