@@ -53,6 +53,8 @@ class Batch:
     """Which part of the answer tokens of its optimizer step this batch holds: below 1 only when gradients are accumulated."""
     beside: Batch | None = None
     """The batch of the second stream (retain pairs) that goes with this one in a step."""
+    places: torch.Tensor | None = None
+    """Only when rows are packed (``inputs`` are then not one line a row): the flat places of the hidden states that answer tokens are predicted from."""
 
 
 class Encoder:
@@ -91,16 +93,21 @@ class Encoder:
     def collate(self, rows: Sequence[Example], labels: Labels = "answer") -> Batch:
         import torch
 
-        targets = [row.targets(labels) for row in rows]
-        width, longest = max(map(len, rows)), max(map(len, targets))
+        width = max(map(len, rows))
         inputs = {
             "input_ids": torch.tensor([[self.bundle.pad] * (width - len(row)) + [*row.prompt, *row.answer] for row in rows]),
             "attention_mask": torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows]),
         }
-        wanted = torch.tensor([[IGNORED] * (longest - len(target)) + list(target) for target in targets])
-        device = self.bundle.device
-        images = self.images([row.picture for row in rows if row.picture])
-        return Batch({key: value.to(device) for key, value in inputs.items()} | images, wanted.to(device), tuple(rows))
+        inputs = {key: value.to(self.bundle.device) for key, value in inputs.items()} | self.images([row.picture for row in rows if row.picture])
+        return Batch(inputs, self.labels(rows, labels), tuple(rows))
+
+    def labels(self, rows: Sequence[Example], labels: Labels = "answer") -> torch.Tensor:
+        """The tokens that are trained on, of shape (rows, longest answer), padded on the left with IGNORED."""
+        import torch
+
+        targets = [row.targets(labels) for row in rows]
+        longest = max(map(len, targets))
+        return torch.tensor([[IGNORED] * (longest - len(target)) + list(target) for target in targets], device=self.bundle.device)
 
     def images(self, pictures: Sequence[Picture]) -> dict[str, Any]:
         """The model inputs for some pictures, in their order: pixels, or features where they are known to stay the same."""

@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_mllmu.errors import TrainingError
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
-from pytest_mllmu.training.batches import IGNORED, Batch, Encoder, Example, Labels
+from pytest_mllmu.training.answers import answer_logits, answer_tokens, whole
+from pytest_mllmu.training.batches import Batch, Encoder, Example, Labels
 from pytest_mllmu.training.features import frozen, remembered
+from pytest_mllmu.training.packing import collate_packed, packable
 from pytest_mllmu.training.plan import Part, Rows, Step, planned
 
 if TYPE_CHECKING:
@@ -24,7 +27,8 @@ class Hyper:
     """Hyper-parameters of one training run. ``linear`` falls from ``lr`` to zero, as the reference does; ``one_cycle`` also warms up.
 
     A step learns ``batch`` x ``accumulate`` rows, ``batch`` of them at a time: only memory tells 8 x 1 from 1 x 8. ``checkpointing`` computes
-    activations again in the backward pass instead of keeping them.
+    activations again in the backward pass instead of keeping them. ``packed`` keeps rows about one picture in one batch, where they share its tokens
+    (``packing.py``): other rows meet in a step, so it is another training, several times as fast where a picture has many tokens.
     """
 
     lr: float
@@ -37,10 +41,11 @@ class Hyper:
     accumulate: int = 1
     labels: Labels = "answer"
     checkpointing: bool = False
+    packed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Choices that came later are left out at their default, so that what was stored before them keeps its key."""
-        later = ("accumulate", "labels", "checkpointing")
+        later = ("accumulate", "labels", "checkpointing", "packed")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in later or getattr(self, field.name) != field.default}
 
 
@@ -51,10 +56,7 @@ def answer_loss(bundle: Bundle, model: Any, batch: Batch) -> torch.Tensor:
     """
     import torch
 
-    asked = batch.labels != IGNORED
-    logits = bundle.family.answer_logits(model, batch.inputs, asked)
-    # Half precision is too coarse for a sum over a vocabulary; double is the tests' way to see a formula without rounding.
-    return torch.nn.functional.cross_entropy(logits if logits.dtype == torch.float64 else logits.float(), batch.labels[asked])
+    return torch.nn.functional.cross_entropy(answer_logits(bundle, model, batch), answer_tokens(batch))
 
 
 def train(
@@ -83,16 +85,20 @@ def train(
     # The model is where it should be, in the precision it should have: neither is accelerate's to choose from the environment.
     accelerator = Accelerator(cpu=encoder.bundle.device.type == "cpu", device_placement=False, mixed_precision="no")
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    plan = planned(epoch, beside, hyper.epochs, hyper.batch, hyper.accumulate, seed)
+    plan = planned(epoch, beside, hyper.epochs, hyper.batch, hyper.accumulate, seed, hyper.packed)
     if not any(plan):
         raise TrainingError(f"{title}: there is nothing to train on, no question with its answer")
     optimizer, scheduler = _optimizer(parameters, hyper, sum(map(len, plan)))
     prepared, optimizer, scheduler = accelerator.prepare(model, optimizer, scheduler)
     prepared.train()
 
+    packing = hyper.packed and packable(encoder.bundle)
+    if hyper.packed and not packing:
+        progress.say(f"{title}: rows are not packed, which is not known to be exact for this model ({encoder.bundle.family.name}); same rows, same result")
+
     def learn(parts: Step, place: str) -> float:
         total = 0.0
-        for batch in _batches(encoder, parts, hyper.labels):
+        for batch in _batches(encoder, parts, hyper.labels, packing):
             value = loss(batch) * batch.share
             if not math.isfinite(value.item()):
                 raise TrainingError(f"{title}: the loss is {value.item()} at {place}; a smaller learning rate than {hyper.lr:g} may help")
@@ -118,14 +124,15 @@ def train(
     return means
 
 
-def _batches(encoder: Encoder, parts: Sequence[Part], labels: Labels) -> Iterator[Batch]:
+def _batches(encoder: Encoder, parts: Sequence[Part], labels: Labels, packing: bool) -> Iterator[Batch]:
     """The parts of a step as batches, each with its share of the step's answer tokens; made when they are needed, one at a time."""
+    collate = partial(collate_packed, encoder) if packing else encoder.collate
 
     def tokens(rows: Sequence[Example]) -> int:
         return sum(len(row.targets(labels)) for row in rows)
 
     def batch(rows: Sequence[Example], whole: int) -> Batch:
-        return replace(encoder.collate(rows, labels), share=tokens(rows) / whole)
+        return replace(collate(rows, labels), share=tokens(rows) / whole)
 
     own, others = sum(tokens(part.rows) for part in parts), sum(tokens(part.beside) for part in parts)
     for part in parts:
@@ -138,12 +145,11 @@ def _checkpointed(model: Any, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
-    whole.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    whole(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     try:
         yield
     finally:
-        whole.gradient_checkpointing_disable()
+        whole(model).gradient_checkpointing_disable()
 
 
 def _optimizer(parameters: list[Any], hyper: Hyper, steps: int) -> tuple[Any, Any]:
