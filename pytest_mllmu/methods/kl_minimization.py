@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_mllmu.methods.base import LossMethod, Needs, UnlearnStep
 from pytest_mllmu.methods.ga import RELEASED
-from pytest_mllmu.training.likelihood import answer_log_probabilities
+from pytest_mllmu.training.answers import answer_logits
 from pytest_mllmu.training.loop import Hyper
 
 if TYPE_CHECKING:
@@ -42,6 +42,6 @@ class KLMinimization(LossMethod):
 
         assert step.retain is not None
         assert step.teacher is not None
-        current = answer_log_probabilities(step.bundle, step.model, step.retain)
+        current = answer_logits(step.bundle, step.model, step.retain).log_softmax(-1)
         kept = torch.nn.functional.kl_div(current, step.teacher, reduction="batchmean", log_target=True)
         return kept - step.forget_loss() + (step.retain_loss() if self.likelihood == "with" else 0.0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mllmu.methods.base import LossMethod, Needs, Reference, UnlearnStep
 from pytest_mllmu.methods.ga import RELEASED
-from pytest_mllmu.training.likelihood import answer_token_losses, means_by_row
+from pytest_mllmu.training.answers import answer_log_probs, means_by_row
 from pytest_mllmu.training.loop import Hyper
 
 if TYPE_CHECKING:
@@ -43,5 +43,5 @@ class NPO(LossMethod):
 
         assert step.forget is not None
         assert step.reference is not None
-        away = answer_token_losses(step.bundle, step.model, step.forget) + step.reference  # per token: log p_ref - log p_theta
+        away = step.reference - answer_log_probs(step.bundle, step.model, step.forget)
         return -2 / self.beta * torch.nn.functional.logsigmoid(self.beta * means_by_row(away, step.forget)).mean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from pytest_mllmu.errors import TrainingError
 from pytest_mllmu.methods.base import LossMethod, Pass, UnlearnStep
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
-from pytest_mllmu.training.batches import Batch, Encoder, Example, shuffled
-from pytest_mllmu.training.likelihood import answer_log_probabilities, answer_token_losses
+from pytest_mllmu.training.answers import answer_log_probs, answer_logits
+from pytest_mllmu.training.batches import Batch, Encoder, Example
 from pytest_mllmu.training.loop import Hyper, train
 from pytest_mllmu.training.lora import adapted
 
@@ -39,36 +38,30 @@ def unlearn(
     Raises TrainingError when the loss is not finite, or when there is nothing to train on.
     """
     encoder, needs = Encoder(bundle), method.needs()
-    rows = {part: _pairs(encoder, benchmark, part, modality) for part in _parts(method)}
+    parts: set[Pass] = {*needs.passes, "retain"} if needs.retain else {*needs.passes}
+    rows = {part: _pairs(encoder, benchmark, part, modality) for part in parts}
     for part, found in rows.items():
         if not found:
             raise TrainingError(f"{title}: no training pair of the {part} set is {modality}")
+    retain = _sample(rows["retain"], len(rows["forget"]) * hyper.epochs, seed) if needs.retain else []
     model = adapted(bundle, method.lora, seed)
-    beside = _endless(encoder, rows["retain"], hyper.batch, seed) if needs.retain else itertools.repeat(None)
 
-    def ascent(batch: Batch) -> torch.Tensor:
-        retain = next(beside)
-        step = UnlearnStep(bundle, model, batch, retain)
+    def loss(batch: Batch, part: Pass) -> torch.Tensor:
+        if part == "retain":
+            return method.loss(UnlearnStep(bundle, model, retain=batch))
+        step = UnlearnStep(bundle, model, batch, batch.beside)
         if needs.reference is not None:
-            step = replace(step, reference=_log_probabilities(bundle, model, batch) if needs.reference == "vanilla" else _of_oracle(oracle, batch))
-        if needs.teacher and retain is not None:
+            step = replace(step, reference=_of_vanilla(bundle, model, batch) if needs.reference == "vanilla" else _of_oracle(oracle, batch))
+        if needs.teacher and batch.beside is not None:
             with _vanilla(model):
-                step = replace(step, teacher=answer_log_probabilities(bundle, model, retain))
+                step = replace(step, teacher=answer_logits(bundle, model, batch.beside).log_softmax(-1))
         return method.loss(step)
-
-    def descent(batch: Batch) -> torch.Tensor:
-        return method.loss(UnlearnStep(bundle, model, retain=batch))
 
     for number, part in enumerate(needs.passes):
         said = title if len(needs.passes) == 1 else f"{title}, pass over the {part} set"
-        chosen = rows[part]
-        train(model, encoder, lambda rng, chosen=chosen: chosen, ascent if part == "forget" else descent, hyper, seed + number, progress, said)  # type: ignore[misc]
+        beside = (lambda rng: retain) if retain else None
+        train(model, encoder, lambda rng, p=part: rows[p], lambda batch, p=part: loss(batch, p), hyper, seed + number, progress, said, beside=beside)  # type: ignore[misc]
     return model
-
-
-def _parts(method: LossMethod) -> set[Pass]:
-    needs = method.needs()
-    return {*needs.passes, *({"retain"} if needs.retain else set())}  # type: ignore[arg-type]
 
 
 def _pairs(encoder: Encoder, benchmark: Benchmark, part: Split, modality: Modality) -> list[Example]:
@@ -76,11 +69,9 @@ def _pairs(encoder: Encoder, benchmark: Benchmark, part: Split, modality: Modali
     return [row for profile in benchmark.people(part) for row in encoder.pairs(profile, modality)]
 
 
-def _endless(encoder: Encoder, rows: list[Example], size: int, seed: int) -> Iterator[Batch]:
-    """Shuffled batches, over and over."""
-    for epoch in itertools.count():
-        for batch in shuffled(rows, size, random.Random(f"{seed}/retain/{epoch}")):
-            yield encoder.collate(batch)
+def _sample(rows: list[Example], wanted: int, seed: int) -> list[Example]:
+    """As many as training will use, drawn at random, or all: what is computed once of each is computed of no other."""
+    return random.Random(f"{seed}/retain").sample(rows, wanted) if wanted < len(rows) else rows
 
 
 @contextmanager
@@ -94,9 +85,9 @@ def _vanilla(model: Any) -> Iterator[None]:
     model.train()
 
 
-def _log_probabilities(bundle: Bundle, model: Any, batch: Batch) -> torch.Tensor:
+def _of_vanilla(bundle: Bundle, model: Any, batch: Batch) -> torch.Tensor:
     with _vanilla(model):
-        return -answer_token_losses(bundle, model, batch)
+        return answer_log_probs(bundle, model, batch)
 
 
 def _of_oracle(oracle: Bundle | None, batch: Batch) -> torch.Tensor:
@@ -104,4 +95,4 @@ def _of_oracle(oracle: Bundle | None, batch: Batch) -> torch.Tensor:
 
     assert oracle is not None, "the method compares with the oracle: it has to be given"
     with torch.no_grad():
-        return -answer_token_losses(oracle, oracle.model, batch)
+        return answer_log_probs(oracle, oracle.model, batch)

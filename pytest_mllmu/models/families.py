@@ -121,6 +121,11 @@ class Family(ABC):
         logits: torch.Tensor = whole.get_output_embeddings()(hidden[asked])
         return logits
 
+    def vision(self, model: Any) -> tuple[Any, ...]:
+        """The modules that make image features of pixels, for a model whose ``get_image_features`` depends on nothing else and whose ``forward``
+        takes its result as ``mm_encoder_outputs``; none says that features of this family cannot be computed once and given back."""
+        return ()
+
 
 def begun(processor: Any, text: str) -> bool:
     """Whether the prompt has the first special token already: some chat templates write it."""

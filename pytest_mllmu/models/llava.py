@@ -44,3 +44,6 @@ class Llava(Family):
 
     def lora_targets(self, model: Any) -> str:
         return rf".*language_model.*{PROJECTIONS}"
+
+    def vision(self, model: Any) -> tuple[Any, ...]:
+        return model.model.vision_tower, model.model.multi_modal_projector

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Picture, Profile
 from pytest_mllmu.models.families import Bundle
@@ -15,7 +15,11 @@ from pytest_mllmu.models.families import Bundle
 if TYPE_CHECKING:
     import torch
 
+    from pytest_mllmu.training.features import Features
+
 IGNORED = -100
+Labels = Literal["answer", "upstream"]
+"""Which tokens are trained on: those of the answer, or, as released, every one but padding (prompt and image placeholders too)."""
 PIXEL_CACHE_BYTES = 256 * 2**20
 
 
@@ -30,13 +34,27 @@ class Example:
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
 
+    def targets(self, labels: Labels = "answer") -> tuple[int, ...]:
+        """The tokens at the row's end that are trained on. Nothing comes before the first token, so it is never one of them."""
+        return self.answer if labels == "answer" else (*self.prompt, *self.answer)[1:]
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Model inputs of shape (rows, tokens) and ``labels`` of shape (rows, longest answer): IGNORED outside the answers."""
+    """Model inputs of shape (rows, tokens) and ``labels`` of shape (rows, longest answer): IGNORED outside the answers.
 
-    inputs: dict[str, torch.Tensor]
+    Wherever "answer tokens" are listed they come row by row, in the order of ``rows``.
+    """
+
+    inputs: dict[str, Any]
     labels: torch.Tensor
+    rows: tuple[Example, ...] = ()
+    share: float = 1.0
+    """Which part of the answer tokens of its optimizer step this batch holds: below 1 only when gradients are accumulated."""
+    beside: Batch | None = None
+    """The batch of the second stream (retain pairs) that goes with this one in a step."""
+    places: torch.Tensor | None = None
+    """Only when rows are packed (``inputs`` are then not one line a row): the flat places of the hidden states that answer tokens are predicted from."""
 
 
 class Encoder:
@@ -44,6 +62,8 @@ class Encoder:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self.features: Features | None = None
+        """When set, batches hold image features in the place of pixels."""
         self._pixels: OrderedDict[str, dict[str, torch.Tensor]] = OrderedDict()
         self._bytes = 0
         self._image_texts: dict[Picture, str] = {}
@@ -83,19 +103,31 @@ class Encoder:
             rows += [self.example(pair.question, pair.answer, kind, profile.pictures[0]) for kind in own if modality in (None, kind)]
         return rows
 
-    def collate(self, rows: Sequence[Example]) -> Batch:
+    def collate(self, rows: Sequence[Example], labels: Labels = "answer") -> Batch:
         import torch
 
-        width, answers = max(map(len, rows)), max(len(row.answer) for row in rows)
+        width = max(map(len, rows))
         inputs = {
             "input_ids": torch.tensor([[self.bundle.pad] * (width - len(row)) + [*row.prompt, *row.answer] for row in rows]),
             "attention_mask": torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows]),
         }
         inputs |= self.bundle.family.token_inputs(self.bundle.model, self.bundle.processor, inputs["input_ids"])
-        inputs |= self.bundle.family.join([self._seen(row.picture) for row in rows if row.picture])
-        labels = torch.tensor([[IGNORED] * (answers - len(row.answer)) + list(row.answer) for row in rows])
-        device = self.bundle.device
-        return Batch({key: value.to(device) for key, value in inputs.items()}, labels.to(device))
+        inputs = {key: value.to(self.bundle.device) for key, value in inputs.items()} | self.images([row.picture for row in rows if row.picture])
+        return Batch(inputs, self.labels(rows, labels), tuple(rows))
+
+    def labels(self, rows: Sequence[Example], labels: Labels = "answer") -> torch.Tensor:
+        """The tokens that are trained on, of shape (rows, longest answer), padded on the left with IGNORED."""
+        import torch
+
+        targets = [row.targets(labels) for row in rows]
+        longest = max(map(len, targets))
+        return torch.tensor([[IGNORED] * (longest - len(target)) + list(target) for target in targets], device=self.bundle.device)
+
+    def images(self, pictures: Sequence[Picture]) -> dict[str, Any]:
+        """The model inputs for some pictures, in their order: pixels, or features where they are known to stay the same."""
+        if self.features and pictures:
+            return self.features.inputs(pictures, self._seen)
+        return {key: value.to(self.bundle.device) for key, value in self.bundle.family.join([self._seen(picture) for picture in pictures]).items()}
 
     def _seen(self, picture: Picture) -> dict[str, torch.Tensor]:
         key = picture.digest

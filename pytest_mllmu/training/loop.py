@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_mllmu.errors import TrainingError
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
-from pytest_mllmu.training.batches import IGNORED, Batch, Encoder, Example, shuffled
+from pytest_mllmu.training.answers import answer_logits, answer_tokens, whole
+from pytest_mllmu.training.batches import Batch, Encoder, Example, Labels
+from pytest_mllmu.training.features import frozen, remembered
+from pytest_mllmu.training.packing import collate_packed, packable
+from pytest_mllmu.training.plan import Part, Rows, Step, planned
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hyper:
-    """Hyper-parameters of one training run. ``linear`` falls from ``lr`` to zero, as the reference does; ``one_cycle`` also warms up."""
+    """Hyper-parameters of one training run. ``linear`` falls from ``lr`` to zero, as the reference does; ``one_cycle`` also warms up.
+
+    A step learns ``batch`` x ``accumulate`` rows, ``batch`` of them at a time: only memory tells 8 x 1 from 1 x 8. ``checkpointing`` computes
+    activations again in the backward pass instead of keeping them. ``packed`` keeps rows about one picture in one batch, where they share its tokens
+    (``packing.py``): other rows meet in a step, so it is another training, several times as fast where a picture has many tokens.
+    """
 
     lr: float
     epochs: int
@@ -28,9 +38,15 @@ class Hyper:
     weight_decay: float = 0.0
     beta2: float = 0.999
     clip: float = 1.0
+    accumulate: int = 1
+    labels: Labels = "answer"
+    checkpointing: bool = False
+    packed: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Choices that came later are left out at their default, so that what was stored before them keeps its key."""
+        later = ("accumulate", "labels", "checkpointing", "packed")
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in later or getattr(self, field.name) != field.default}
 
 
 def answer_loss(bundle: Bundle, model: Any, batch: Batch) -> torch.Tensor:
@@ -40,62 +56,100 @@ def answer_loss(bundle: Bundle, model: Any, batch: Batch) -> torch.Tensor:
     """
     import torch
 
-    asked = batch.labels != IGNORED
-    return torch.nn.functional.cross_entropy(bundle.family.answer_logits(model, batch.inputs, asked).float(), batch.labels[asked])
+    return torch.nn.functional.cross_entropy(answer_logits(bundle, model, batch), answer_tokens(batch))
 
 
 def train(
     model: Any,
     encoder: Encoder,
-    epoch: Callable[[random.Random], Iterable[Example]],
+    epoch: Rows,
     loss: Callable[[Batch], torch.Tensor],
     hyper: Hyper,
     seed: int,
     progress: Progress,
     title: str,
+    *,
+    beside: Rows | None = None,
 ) -> list[float]:
     """Trains the parameters of ``model`` that require a gradient, in place, and returns the mean loss of each epoch.
 
-    ``epoch`` gives the rows of one epoch. Raises TrainingError, naming the step, when a loss is not finite.
+    ``epoch`` gives the rows of one epoch; ``beside`` those of a second stream, which ``loss`` finds in ``batch.beside``. ``loss`` is a mean over the
+    answer tokens of its batch. When gradients are accumulated each batch's loss is weighed by ``batch.share``, its part of the answer tokens of
+    the step, so that the sum is the mean over the whole step. (A term over ``batch.beside`` is exact when the loss multiplies it by
+    ``batch.beside.share / batch.share``.) Raises TrainingError, naming the step, when a loss is not finite.
     """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     set_seed(seed)
-    rng = random.Random(f"{seed}/train")
     # The model is where it should be, in the precision it should have: neither is accelerate's to choose from the environment.
     accelerator = Accelerator(cpu=encoder.bundle.device.type == "cpu", device_placement=False, mixed_precision="no")
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    plan = [shuffled(epoch(rng), hyper.batch, rng) for _ in range(hyper.epochs)]
+    plan = planned(epoch, beside, hyper.epochs, hyper.batch, hyper.accumulate, seed, hyper.packed)
     if not any(plan):
         raise TrainingError(f"{title}: there is nothing to train on, no question with its answer")
     optimizer, scheduler = _optimizer(parameters, hyper, sum(map(len, plan)))
     prepared, optimizer, scheduler = accelerator.prepare(model, optimizer, scheduler)
     prepared.train()
 
-    def learn(rows: list[Example], place: str) -> float:
-        value = loss(encoder.collate(rows))
-        if not math.isfinite(value.item()):
-            raise TrainingError(f"{title}: the loss is {value.item()} at {place}; a smaller learning rate than {hyper.lr:g} may help")
-        accelerator.backward(value)
+    packing = hyper.packed and packable(encoder.bundle)
+    if hyper.packed and not packing:
+        progress.say(f"{title}: rows are not packed, which is not known to be exact for this model ({encoder.bundle.family.name}); same rows, same result")
+
+    def learn(parts: Step, place: str) -> float:
+        total = 0.0
+        for batch in _batches(encoder, parts, hyper.labels, packing):
+            value = loss(batch) * batch.share
+            if not math.isfinite(value.item()):
+                raise TrainingError(f"{title}: the loss is {value.item()} at {place}; a smaller learning rate than {hyper.lr:g} may help")
+            accelerator.backward(value)
+            total += value.item()
         accelerator.clip_grad_norm_(parameters, hyper.clip)
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad()
-        return value.item()
+        return total
 
     means = []
-    with progress.step(title, total=sum(map(len, plan))) as step:
-        for number, batches in enumerate(plan, 1):
+    with progress.step(title, total=sum(map(len, plan))) as step, _checkpointed(model, hyper.checkpointing), remembered(encoder, frozen(encoder.bundle)):
+        for number, steps in enumerate(plan, 1):
             total = 0.0
-            for place, rows in enumerate(batches, 1):
-                value = learn(rows, f"step {place} of epoch {number}")
+            for place, parts in enumerate(steps, 1):
+                value = learn(parts, f"step {place} of epoch {number}")
                 total += value
                 step.advance(note=f"epoch {number}/{hyper.epochs}, loss {value:.3f}")
-            means.append(total / max(1, len(batches)))
+            means.append(total / max(1, len(steps)))
     accelerator.free_memory()
     model.eval()
     return means
+
+
+def _batches(encoder: Encoder, parts: Sequence[Part], labels: Labels, packing: bool) -> Iterator[Batch]:
+    """The parts of a step as batches, each with its share of the step's answer tokens; made when they are needed, one at a time."""
+    collate = partial(collate_packed, encoder) if packing else encoder.collate
+
+    def tokens(rows: Sequence[Example]) -> int:
+        return sum(len(row.targets(labels)) for row in rows)
+
+    def batch(rows: Sequence[Example], whole: int) -> Batch:
+        return replace(collate(rows, labels), share=tokens(rows) / whole)
+
+    own, others = sum(tokens(part.rows) for part in parts), sum(tokens(part.beside) for part in parts)
+    for part in parts:
+        yield replace(batch(part.rows, own), beside=batch(part.beside, others) if part.beside else None)
+
+
+@contextmanager
+def _checkpointed(model: Any, wanted: bool) -> Iterator[None]:
+    """Gradient checkpointing for a while. Not the re-entrant kind: that one loses the gradient when no input of a layer requires it, as under LoRA."""
+    if not wanted:
+        yield
+        return
+    whole(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    try:
+        yield
+    finally:
+        whole(model).gradient_checkpointing_disable()
 
 
 def _optimizer(parameters: list[Any], hyper: Hyper, steps: int) -> tuple[Any, Any]:
