@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -50,6 +51,8 @@ def mllmu_settings(pytestconfig: pytest.Config) -> Settings:
 @pytest.fixture(scope="session")
 def mllmu_pipeline(pytestconfig: pytest.Config) -> Pipeline:
     """Everything from the benchmark to the scores, built when asked for."""
+    if pipeline_key not in pytestconfig.stash:
+        pytest.skip("nothing on trial: give --mllmu-method")
     return pytestconfig.stash[pipeline_key]
 
 
@@ -119,7 +122,13 @@ def mllmu_candidate(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline) ->
 def mllmu_scores(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Callable[[Model, Split], tuple[Score, ...]]:
     """``mllmu_scores(model, "forget")``: one score a question; the model is asked when nobody asked it before."""
 
+    from pytest_mllmu.benchmark.profiles import SPLITS
+    from pytest_mllmu.lineup import Model
+
     def scores(model: Model, split: Split) -> tuple[Score, ...]:
+        if not isinstance(model, Model) or split not in SPLITS:
+            wanted = f"a model, such as mllmu_candidate, and one of {', '.join(SPLITS)}"
+            pytest.fail(f"mllmu_scores(model, split): {wanted}, not {model!r:.60}, {split!r:.60}", pytrace=False)
         with one_line(pytestconfig):
             return mllmu_pipeline.scores(model, split)
 
@@ -169,15 +178,16 @@ def mllmu_person_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipelin
 
 
 def _recorded(request: pytest.FixtureRequest, model: Model, verdict: Verdict) -> Verdict:
+    from pytest_mllmu.report.run import jsonable
+
     verdict = replace(verdict, forget=model.forget)
-    request.node.user_properties.append((PROPERTY, {"model": model.to_json(), "verdict": verdict.to_json()}))
+    request.node.user_properties.append((PROPERTY, json.dumps(jsonable({"model": model.to_json(), "verdict": verdict.to_json()}))))
     return verdict
 
 
 def require(verdict: Verdict) -> None:
     """Fails the test unless the verdict is a pass or there is no gate; the message is readable without the source."""
     __tracebackhide__ = True
-    bounded = verdict.at_most is not None or verdict.at_least is not None  # with --mllmu-gates=off nothing is, and nothing fails
-    if bounded and verdict.status != "pass":
+    if verdict.status in ("fail", "inconclusive"):
         said = "" if verdict.status == "fail" else f"{verdict.status}: "
         pytest.fail(f"{said}{verdict.message}", pytrace=False)

@@ -58,13 +58,19 @@ class Model:
     def key(self) -> str:
         return self.known_key or key_of(self.inputs)
 
+    @property
+    def made(self) -> dict[str, Any]:
+        """How, for a report: the method with its options, the hyper-parameters and what unlearning trained on."""
+        system = {"system": self.system} if self.system else {}
+        return {"title": self.title, **{name: self.inputs[name] for name in ("method", "hyper", "modality") if name in self.inputs}, **system}
+
     def to_json(self) -> dict[str, Any]:
-        """Enough to find its answers again."""
-        return {"title": self.title, "forget": self.forget, "system": self.system, "name": self.name, "key": self.key}
+        """Enough to find its answers again and to say how it was made."""
+        return {"title": self.title, "forget": self.forget, "system": self.system, "name": self.name, "key": self.key, "made": self.made}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Model:
-        return cls("candidate", row["title"], {}, row["forget"], system=row["system"], name=row["name"], known_key=row["key"])
+        return cls("candidate", row["title"], row["made"], row["forget"], system=row["system"], name=row["name"], known_key=row["key"])
 
 
 class LineUp:

@@ -123,7 +123,10 @@ class Active:
         self.session = session
 
     def pytest_report_header(self) -> str:
-        return self.session.header()
+        try:
+            return self.session.header()
+        except MllmuError as error:
+            raise pytest.UsageError(str(error)) from None
 
     # --- xdist: workers say what they do, the controller shows it ---
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
 
 ROLES = ("base", "vanilla", "oracle", "candidate")
+ASKED = {"dialect": prompts.DIALECT, "judge": "local", "demonstrations": 0}
 NO_ORACLE = "no oracle (a model that never saw the forget set): the floor on forget and test is chance"
 
 
@@ -52,7 +53,9 @@ class Session:
         self.said: list[str] = []
         config.stash[pipeline_key] = self.pipeline
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
-            config.args[:] = [str(suite())]
+            # A project that sets the method in its ini file or its environment runs its own tests as well; who names it on the command line means the sets.
+            own = [] if config.getoption("mllmu_method") else config.args
+            config.args[:] = [*own, str(suite())]
         if self.worker:
             return
         if settings.data != "synthetic":  # bad data is said before any test runs
@@ -71,7 +74,8 @@ class Session:
         pipeline, chosen = self.pipeline, self.settings
         benchmark = pipeline.benchmark
         titles = ", ".join(dict.fromkeys(self._title(trial) for trial in self.trials))
-        people = f"{len(benchmark.profiles)} people and {len(benchmark.celebrities)} celebrities ({benchmark.name})"
+        origin = "" if chosen.data == "synthetic" else f", from {chosen.data}"
+        people = f"{len(benchmark.profiles)} people and {len(benchmark.celebrities)} celebrities ({benchmark.name}{origin})"
         shares = ", ".join(f"{forget}% to forget ({len(pipeline.benchmark_of(forget).forget_ids)} people)" for forget in chosen.forget)
         return f"mllmu: {titles} on {chosen.model}, {people}, {shares}, seed {chosen.seed}, {pipeline.models.device}, {self._cache()}"
 
@@ -93,10 +97,10 @@ class Session:
     def collect(self, report: pytest.TestReport) -> None:
         for key, value in report.user_properties if report.when == "call" else ():
             if key == PROPERTY:
-                assert isinstance(value, dict)
-                model = Model.from_json(value["model"])
+                row = json.loads(str(value))
+                model = Model.from_json(row["model"])
                 self.candidates[model.name] = model
-                self.verdicts.append((model.name, value["verdict"]))
+                self.verdicts.append((model.name, row["verdict"]))
 
     def finish(self, session: pytest.Session) -> None:
         """Puts the run together and writes the reports; what goes wrong here is said and makes the session red."""
@@ -152,9 +156,18 @@ class Session:
 
         rows, benchmark = self._judged(), self.pipeline.benchmark
         forgotten = {str(forget): list(self.pipeline.benchmark_of(forget).forget_ids) for forget in self.settings.forget}
+        made = {name: dict(model.made) for name, model in sorted(self.candidates.items())}
         keys = {_label(model, self.settings): model.key for model, _ in rows}
         return Run(
-            settings={**self.settings.measured, "data": benchmark.name, "dialect": prompts.DIALECT, "judge": "local", "demonstrations": 0},
+            settings={
+                **self.settings.measured,
+                "device": self.pipeline.models.device,
+                "methods": made,
+                "data": benchmark.name,
+                "dialect": prompts.DIALECT,
+                "judge": "local",
+                "demonstrations": 0,
+            },
             versions={
                 **self.pipeline.models.versions,
                 "python": sys.version.split()[0],

@@ -78,7 +78,7 @@ def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Cal
         except ValueError:
             value = kind(low) - 1
         if not low <= value <= high:
-            raise ValueError(f"a {'whole ' if kind is int else ''}number from {low:g} to {high:g} is expected, not {text!r}")
+            raise ValueError(f"a {'whole ' if kind is int else ''}number from {low} to {high} is expected, not {text!r}")
         return value
 
     return parse
@@ -200,6 +200,11 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
 
     Raises SettingsError, naming where the value came from, for the first one that cannot be followed.
     """
+    active = any(_source(option, given, ini, environment)[1] for option in OPTIONS if option.name == "method")
+    if active:
+        check_environment(environment)
+    else:  # variables meant for another project must not disturb this one
+        environment = {}
     values = {}
     for option in OPTIONS:
         source, raw = _source(option, given, ini, environment)
@@ -212,6 +217,9 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
         except ValueError as error:
             raise SettingsError(f"{source}: {error}") from None
         values[option.name] = tuple(parsed) if option.many else parsed[-1]
+    for name in ("profiles", "celebrities"):
+        if given.get(name) is not None and values["data"] != "synthetic":
+            raise SettingsError(f"--mllmu-{name}: the size of the embedded benchmark; the people of --mllmu-data are those of the folder")
     return Settings(**values)
 
 
@@ -222,6 +230,14 @@ def _source(option: Option, given: Mapping[str, Any], ini: Callable[[str], Any],
         return option.environment, environment[option.environment]
     value = ini(option.key)
     return option.key, None if value in (None, "", []) else value
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Raises SettingsError with the nearest variable for a ``MLLMU_`` variable that means nothing."""
+    known = [option.environment for option in OPTIONS]
+    for name in sorted(environment):
+        if name.startswith("MLLMU_") and name not in known:
+            raise SettingsError(f"{name}: no such environment variable of pytest-mllmu{did_you_mean(name, known)}")
 
 
 def check_flags(arguments: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, Policy
 from pytest_mllmu.analysis.statistics import NO_INTERVAL, mean
-from pytest_mllmu.analysis.verdicts import Status, Verdict, count, decide, memorised, retained
+from pytest_mllmu.analysis.verdicts import Status, Verdict, count, decide, memorised, percent, retained
 from pytest_mllmu.benchmark.profiles import MODALITIES, TASKS
 from pytest_mllmu.scoring.metrics import DECISIVE, Metric
 from pytest_mllmu.scoring.scores import Score
@@ -76,9 +76,7 @@ def judge_person(person_id: str, candidate: Sequence[Score], vanilla: Sequence[S
     status = decide(share, NO_INTERVAL, policy.person_at_most, None)
     bound = "no gate is set" if policy.person_at_most is None else f"the gate allows at most {policy.person_at_most:.0%}"
     verb = "still holds" if status == "fail" else "holds"
-    message = f"person {person_id}: {title} {verb} {share:.0%} of what vanilla knew ({n}); {bound}"
-    if share < 0:
-        message += "; below the floor: right answers are avoided rather than unknown"
+    message = f"person {person_id}: {title} {verb} {percent(share, policy.person_at_most)} of what vanilla knew ({n}); {bound}"
     message += f"\n  answered: {', '.join(part.describe() for part in cells)}"
     return _verdict(person_id, title, policy, status, message, share, questions)
 

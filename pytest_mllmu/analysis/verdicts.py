@@ -24,7 +24,11 @@ from pytest_mllmu.scoring.metrics import DECISIVE, FACTUALITY, ROUGE_L, Metric
 
 __all__ = ["POLICIES", "Gate", "Policy", "Status", "Verdict", "judge_gate", "retained"]
 
-Status = Literal["pass", "fail", "inconclusive"]
+Status = Literal["pass", "fail", "inconclusive", "off"]
+"""``off``: measured, and not judged because the policy sets no bound."""
+
+RED: tuple[Status, ...] = ("fail", "inconclusive")
+"""What fails a test: neither shows what was asked for."""
 
 MEMORISED = 0.05
 """The vanilla model must be above the floor by this share of the metric's scale, or there is nothing to forget."""
@@ -97,6 +101,8 @@ def judge_gate(gate: Gate, candidate: Row, vanilla: Row, method_title: str, *, o
 
 def decide(share: float, interval: Interval, at_most: float | None, at_least: float | None) -> Status:
     """``fail`` when estimate and interval are outside, ``inconclusive`` when only the estimate is; nan ends agree with the estimate."""
+    if at_most is None and at_least is None:
+        return "off"
     if at_most is not None and share > at_most:
         return "inconclusive" if interval.low <= at_most else "fail"
     if at_least is not None and share < at_least:
@@ -117,11 +123,17 @@ def retained_interval(candidate: Cell, vanilla: Cell, oracle: Cell | None, floor
     return Interval(retained(candidate.low, vanilla.value, floor), retained(candidate.high, vanilla.value, floor))
 
 
+def percent(share: float, bound: float | None) -> str:
+    """``95%``, or with a decimal where the bound would read the same."""
+    whole = f"{share:.0%}"
+    return f"{share:.1%}" if bound is not None and share != bound and whole == f"{bound:.0%}" else whole
+
+
 def _claim(title: str, share: float, interval: Interval, gate: Gate, status: Status) -> str:
     ends = "" if math.isnan(interval.low) else f" [{100 * interval.low:.0f}, {100 * interval.high:.0f}]"
     if gate.split in FORGOTTEN:
-        return f"{title} {'holds' if status == 'pass' else 'still holds'} {share:.0%}{ends} of what vanilla knew"
-    return f"{title} {'keeps' if status == 'pass' else 'keeps only'} {share:.0%}{ends} of what vanilla knew"
+        return f"{title} {'still holds' if status in RED else 'holds'} {percent(share, gate.at_most)}{ends} of what vanilla knew"
+    return f"{title} {'keeps only' if status in RED else 'keeps'} {percent(share, gate.at_least)}{ends} of what vanilla knew"
 
 
 def _numbers(metric: Metric, mine: Cell, theirs: Cell, floor: float, has_oracle: bool, judge: str) -> str:
@@ -142,7 +154,7 @@ def _aside(share: float, interval: Interval, status: Status, oracle: Cell | None
     said = ""
     if status == "inconclusive":
         said += "; too few questions to tell: the 95% interval reaches the bound"
-    if share < 0:
+    if interval.high < 0:
         said += f"; below {'the oracle' if oracle else 'chance'}: right answers are avoided rather than unknown"
     return said
 

@@ -63,7 +63,8 @@ class Picture:
                     raise DataError(f"image of {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are accepted", file=file, row=row, column=column)
                 return image.convert("RGB")
         except (OSError, ValueError, SyntaxError, PIL.DecompressionBombError) as error:
-            raise DataError(f"corrupt image: {error}", file=file, row=row, column=column) from None
+            said = str(error).partition(" <")[0]  # Pillow adds the address of our buffer
+            raise DataError(f"corrupt image: {said}", file=file, row=row, column=column) from None
 
 
 @dataclass(frozen=True)

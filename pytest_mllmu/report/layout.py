@@ -98,4 +98,6 @@ def legend(run: Run) -> list[str]:
 def tally(run: Run) -> str:
     """``gates: 20 pass, 3 fail, 1 inconclusive``; empty without verdicts."""
     by_status = Counter(verdict.status for verdict in run.verdicts)
+    if by_status.keys() == {"off"}:
+        return "gates: off, nothing is judged"
     return f"gates: {', '.join(f'{by_status[status]} {status}' for status in ('pass', 'fail', 'inconclusive'))}" if run.verdicts else ""

@@ -56,10 +56,11 @@ def _cell(block: Block, row: Row, split: Split, modality: Modality, metric: Metr
 def _verdicts(run: Run) -> Iterator[str]:
     if run.verdicts:
         yield from ["", f"### {tally(run)}", ""]
-    for status in ("fail", "inconclusive", "pass"):
+    for status in ("fail", "inconclusive", "pass", "off"):
         for verdict in run.verdicts:
             if verdict.status == status:
-                yield f"- **{status}** {escape(verdict.message)}"
+                message = verdict.message.replace("\n  ", "; ")
+                yield f"- **{status}** {escape(message)}"
 
 
 def write_markdown(run: Run, path: Path) -> None:

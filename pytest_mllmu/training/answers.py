@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.models.families import Bundle, unwrapped
 from pytest_mllmu.training.batches import IGNORED, Batch
 
 if TYPE_CHECKING:
     import torch
-
-
-def whole(model: Any) -> Any:
-    """The transformers model, without peft's wrapper (its layers stay adapted)."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def answer_tokens(batch: Batch) -> torch.Tensor:
@@ -23,7 +18,7 @@ def answer_tokens(batch: Batch) -> torch.Tensor:
 
 def answer_hidden(model: Any, batch: Batch) -> torch.Tensor:
     """The last hidden states that answer tokens are predicted from, shape (answer tokens, hidden)."""
-    states: torch.Tensor = whole(model).model(**batch.inputs).last_hidden_state
+    states: torch.Tensor = unwrapped(model).model(**batch.inputs).last_hidden_state
     if batch.places is not None:
         return states.flatten(0, 1)[batch.places]
     asked = batch.labels != IGNORED
@@ -48,7 +43,7 @@ def answer_log_probs(bundle: Bundle, model: Any, batch: Batch) -> torch.Tensor:
 
 def head(model: Any, hidden: torch.Tensor) -> torch.Tensor:
     """Logits of last hidden states."""
-    logits: torch.Tensor = whole(model).get_output_embeddings()(hidden)
+    logits: torch.Tensor = unwrapped(model).get_output_embeddings()(hidden)
     return logits
 
 

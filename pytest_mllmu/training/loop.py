@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_mllmu.errors import TrainingError
-from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.models.families import Bundle, unwrapped
 from pytest_mllmu.progress import Progress
-from pytest_mllmu.training.answers import answer_logits, answer_tokens, whole
+from pytest_mllmu.training.answers import answer_logits, answer_tokens
 from pytest_mllmu.training.batches import Batch, Encoder, Example, Labels
 from pytest_mllmu.training.features import frozen, remembered
 from pytest_mllmu.training.packing import collate_packed, packable
@@ -145,11 +145,11 @@ def _checkpointed(model: Any, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    whole(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    unwrapped(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     try:
         yield
     finally:
-        whole(model).gradient_checkpointing_disable()
+        unwrapped(model).gradient_checkpointing_disable()
 
 
 def _optimizer(parameters: list[Any], hyper: Hyper, steps: int) -> tuple[Any, Any]:
