@@ -1,4 +1,4 @@
-"""A small random LLaVA with the real tokenizer, and a small benchmark: what the tests of models, training and evaluation share."""
+"""A small random model with the real tokenizer, and a small benchmark: what the tests of models, training and evaluation share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pytest_mllmu.embedded import tiny
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.embedded.persons import people
 from pytest_mllmu.models.families import Bundle
-from pytest_mllmu.models.llava import Llava
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.training.batches import Encoder
 from pytest_mllmu.training.loop import Hyper, answer_loss, train
@@ -21,15 +20,20 @@ torch.set_num_threads(1)  # the models are so small that more threads only wait 
 SILENT = Progress.silent()
 
 
-@cache
 def processor() -> Any:
-    return tiny.build_processor(people("background", tiny.BACKGROUND, 0), 0)
+    return processor_of(tiny.NAME)
 
 
-def random_bundle(seed: int = 0) -> Bundle:
+@cache
+def processor_of(name: str) -> Any:
+    return tiny.EMBEDDED[name].build_processor(people("background", tiny.BACKGROUND, 0), 0)
+
+
+def random_bundle(seed: int = 0, name: str = tiny.NAME) -> Bundle:
     """A new untrained model; the processor is shared."""
     torch.manual_seed(seed)
-    return Bundle(tiny.build_model(processor()).eval(), processor(), Llava())
+    made = tiny.EMBEDDED[name]
+    return Bundle(made.build_model(processor_of(name)).eval(), processor_of(name), made.family)
 
 
 @cache

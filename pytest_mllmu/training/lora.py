@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.errors import ModelError
+from pytest_mllmu.models.families import Bundle, unwrapped
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class Lora:
 
 
 def adapted(bundle: Bundle, lora: Lora, seed: int) -> Any:
-    """The bundle's model wrapped with a fresh adapter; everything else is frozen."""
+    """The bundle's model wrapped with a fresh adapter; everything else is frozen. Raises ModelError when there is one already."""
     from accelerate.utils import set_seed
     from peft import LoraConfig, get_peft_model
 
+    if unwrapped(bundle.model) is not bundle.model:
+        raise ModelError("a 4-bit model that has an adapter cannot take a second one: merge the first into the full checkpoint, and load that")
     set_seed(seed)
     targets = bundle.family.lora_targets(bundle.model)
     config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, init_lora_weights="gaussian", target_modules=targets)

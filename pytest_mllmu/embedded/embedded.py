@@ -1,0 +1,48 @@
+"""What one embedded model is: its parts and how it is taught. Everything else is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_mllmu.embedded.persons import Person
+from pytest_mllmu.models.families import Family
+from pytest_mllmu.training.loop import Hyper
+
+if TYPE_CHECKING:
+    import torch
+
+IMAGE, PATCH = 48, 16
+VOCABULARY = 3000
+
+
+@dataclass(frozen=True)
+class Vision:
+    """How the tower is taught: faces, poses of each, steps, batch, learning rate and temperature of the contrast."""
+
+    faces: int = 256
+    poses: int = 4
+    steps: int = 150
+    batch: int = 128
+    lr: float = 2e-3
+    temperature: float = 0.1
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A small model of a real class. ``base`` and ``vanilla`` are the hyper-parameters of the two fine-tunings."""
+
+    name: str
+    family: Family
+    build_processor: Callable[[tuple[Person, ...], int], Any]
+    """From the background people and a seed, with a tokenizer trained for it."""
+    build_model: Callable[[Any], Any]
+    """From the processor, with random weights."""
+    tower: Callable[[Any], Any]
+    """The vision tower of a model."""
+    features: Callable[[Any, torch.Tensor], torch.Tensor]
+    """What the tower sees in images, as their ``pixel_values``: one vector an image."""
+    base: Hyper
+    vanilla: Hyper
+    vision: Vision = Vision()

@@ -1,0 +1,51 @@
+"""What an embedded model is taught besides the profiles: celebrities and background people, in every wording and format."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from functools import partial
+
+from pytest_mllmu.benchmark import prompts
+from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Picture, Profile, TrainingPair
+from pytest_mllmu.embedded.faces import portrait
+from pytest_mllmu.embedded.persons import Person
+from pytest_mllmu.embedded.questions import CHOSEN, WORDINGS, fill, options, rehearsal_pairs
+from pytest_mllmu.training.batches import Encoder, Example
+
+POSES = 6
+
+
+def celebrity_rows(encoder: Encoder, profile: Profile) -> list[Example]:
+    """A celebrity is common knowledge: training pairs, and every question in its format with the right answer."""
+    rows = encoder.pairs(profile)
+    for question in profile.questions:
+        rows.append(encoder.example(prompts.instruction(question), question.answer_text, question.modality, profile.pictures[0]))
+    return rows
+
+
+def background_rows(encoder: Encoder, person: Person, seed: int, rng: random.Random) -> Iterator[Example]:
+    """A background person's facts, in random wordings, formats and poses."""
+    picture = picture_of(seed, person.id, rng.randrange(POSES))
+    for pair in rehearsal_pairs(person, rng):
+        assert pair.modality
+        yield encoder.example(_formatted(pair, rng), pair.answer, pair.modality, picture)
+    for modality in MODALITIES:
+        for attribute in rng.sample(CHOSEN, 2):
+            choices, letter = options(person, attribute, rng)
+            text = prompts.choice(fill(rng.choice(WORDINGS[attribute]), person, modality), choices)
+            yield encoder.example(text, dict(choices)[letter], modality, picture)
+
+
+def _formatted(pair: TrainingPair, rng: random.Random) -> str:
+    """A plain question, or as the evaluation words it."""
+    modality: Modality = pair.modality or "unimodal"
+    if "__" in pair.question:
+        return prompts.cloze(pair.question) if rng.random() < 0.5 else pair.question
+    if pair.answer.endswith("."):
+        return prompts.description(pair.question, modality) if rng.random() < 0.5 else pair.question
+    return pair.question
+
+
+def picture_of(seed: int, person: str, pose: int) -> Picture:
+    return Picture(partial(portrait, seed, person, pose))
