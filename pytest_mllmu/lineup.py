@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -79,6 +80,7 @@ class LineUp:
     def __init__(self, settings: Settings, store: Store, progress: Progress, benchmark: Callable[[int], Benchmark]) -> None:
         self.settings, self.store, self.progress, self.benchmark = settings, store, progress, benchmark
         self._held: tuple[str, Bundle] | None = None
+        self._on: tuple[str, Callable[[], object]] | None = None
 
     # --- who there is ---
 
@@ -92,7 +94,7 @@ class LineUp:
             from pytest_mllmu.embedded import tiny
             from pytest_mllmu.models.loading import save
 
-            save(tiny.build_base(self._first.celebrities, self.settings.seed, self.device, self.progress), folder)
+            save(tiny.build_base(self._first.celebrities, self.settings.seed, self.device, self.progress, self.settings.model), folder)
 
         return Model("base", "Base", self._inputs("base", celebrities=self._first.fingerprints["celebrities"]), self.settings.forget[0], build)
 
@@ -129,7 +131,7 @@ class LineUp:
                 from pytest_mllmu.models.loading import save
 
                 bundle = self.take(self.base)
-                tiny.fine_tune(bundle, people.profiles, people.celebrities, self.settings.seed, self.progress, said)
+                tiny.fine_tune(bundle, people.profiles, people.celebrities, self.settings.seed, self.progress, said, self.settings.model)
                 save(bundle, folder)
 
             return Model(role, title, self._inputs("vanilla", **inputs), forget, build)
@@ -190,9 +192,11 @@ class LineUp:
             from pytest_mllmu.training.lora import save_adapter
 
             reference = self.take(oracle) if oracle is not None else None
-            bundle = self.take(vanilla)
             said = f"unlearning {len(benchmark.forget_ids)} people with {title}"
-            save_adapter(unlearn(chosen, bundle, benchmark, modality, hyper, self.settings.seed, self.progress, said, reference), folder)
+            with self._lent(vanilla) as bundle:
+                adapted = unlearn(chosen, bundle, benchmark, modality, hyper, self.settings.seed, self.progress, said, reference)
+                save_adapter(adapted, folder)
+                adapted.unload()
 
         needs = {"oracle": oracle.key} if oracle is not None else {}
         if chosen.needs().retain or "retain" in chosen.needs().passes:
@@ -220,14 +224,33 @@ class LineUp:
     # --- in memory ---
 
     def load(self, model: Model) -> Bundle:
-        """The model in memory, built first if need be. One is held at a time."""
+        """The model in memory, built first if need be. One is held at a time; a candidate is an adapter on the vanilla that is held."""
+        if self._on is not None and self._on[0] == model.key:
+            assert self._held is not None
+            return self._held[1]
+        if model.role != "candidate" or model.parent is None:
+            return self._whole(model)
+        with runtime(self.device):
+            from pytest_mllmu.models.adapters import attach
+
+            folder = model.folder or self._built(model)
+            bundle = self._whole(model.parent)
+            self._on = model.key, attach(bundle, folder)
+        return bundle
+
+    def _whole(self, model: Model) -> Bundle:
+        """The model without the adapter of a candidate."""
+        if self._on is not None:
+            self._on[1]()
+            self._on = None
         if self._held is None or self._held[0] != model.key:
             with runtime(self.device):
-                from pytest_mllmu.models import loading
+                from pytest_mllmu.models.adapters import with_adapter
+                from pytest_mllmu.models.loading import load
 
                 folder = model.folder or self._built(model)
-                bundle = loading.load(folder, self.device) if model.parent is None else loading.with_adapter(self.take(model.parent), folder)
-            self._held = model.key, bundle
+                self._held = None if model.parent is None else self._held  # two models at once may be too many for the memory
+                self._held = model.key, load(folder, self.device) if model.parent is None else with_adapter(self.take(model.parent), folder)
         return self._held[1]
 
     def _built(self, model: Model) -> Path:
@@ -236,8 +259,18 @@ class LineUp:
 
     def take(self, model: Model) -> Bundle:
         """The model for somebody who changes it: nobody else gets it from memory any more."""
-        bundle, self._held = self.load(model), None
+        bundle, self._held = self._whole(model), None
         return bundle
+
+    @contextmanager
+    def _lent(self, model: Model) -> Iterator[Bundle]:
+        """The model for somebody who gives it back as it was; after an error nobody can know what it is."""
+        bundle = self._whole(model)
+        try:
+            yield bundle
+        except BaseException:
+            self._held = None
+            raise
 
     def stored(self, model: Model) -> bool:
         return model.folder is not None or self.store.find("model", model.inputs) is not None
@@ -277,7 +310,7 @@ class LineUp:
     def _inputs(self, kind: str, **inputs: Any) -> dict[str, Any]:
         from pytest_mllmu.embedded.tiny import recipe
 
-        model = {"model": self.settings.model, "recipe": recipe(kind)} if self.settings.embedded else {}
+        model = {"model": self.settings.model, "recipe": recipe(kind, self.settings.model)} if self.settings.embedded else {}
         return {"kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
 
 

@@ -15,7 +15,7 @@ from pytest_mllmu.errors import SettingsError, did_you_mean
 
 Show = Literal["both", "multimodal", "unimodal"]
 
-MODELS = ("tiny-llava",)
+MODELS = ("tiny-llava", "tiny-idefics2")
 POLICIES = ("default", "off")
 REPORTS = (".json", ".jsonl", ".md")
 
@@ -195,8 +195,8 @@ class Settings:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in aside}
 
 
-def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings from the command line (``given``, by option name), the environment and the ini file.
+def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Mapping[str, str] = os.environ, flags: str = "--mllmu-") -> Settings:
+    """The settings from the command line (``given``, by option name), the environment and the ini file; ``flags`` is how a message spells an option.
 
     Raises SettingsError, naming where the value came from, for the first one that cannot be followed.
     """
@@ -215,7 +215,7 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
             texts = [str(text) for text in raw] if isinstance(raw, list | tuple) else [str(raw)]
             parsed = [option.parse(text) for text in texts]
         except ValueError as error:
-            raise SettingsError(f"{source}: {error}") from None
+            raise SettingsError(f"{source.replace('--mllmu-', flags)}: {error}") from None
         values[option.name] = tuple(parsed) if option.many else parsed[-1]
     for name in ("profiles", "celebrities"):
         if given.get(name) is not None and values["data"] != "synthetic":

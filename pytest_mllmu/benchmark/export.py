@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,29 +15,31 @@ import pyarrow.parquet as pq
 from pytest_mllmu.benchmark.cells import LISTS, TYPE_OF, TYPES, first_line
 from pytest_mllmu.benchmark.profiles import MODALITIES, Benchmark, Profile, TrainingPair
 from pytest_mllmu.benchmark.released import CELEBRITIES, DESCRIPTION, FULL, LABEL, TEST, TRAINING
-from pytest_mllmu.benchmark.splits import check_percent
+from pytest_mllmu.benchmark.splits import SplitIds, check_percent
 from pytest_mllmu.errors import DataError
 
 TEST_SHARD_ROWS = 50
 ROW_GROUP = 100
 
 
-def write_benchmark(benchmark: Benchmark, folder: Path, percent: int) -> None:
+def write_benchmark(benchmark: Benchmark, folder: Path, percent: int, others: Mapping[int, SplitIds] | None = None) -> None:
     """Export in the released layout, into a new or empty folder; ``read_benchmark(folder, percent, seed)`` gives an equal benchmark.
 
-    ``percent`` names the folders of the benchmark's own split. Ours alone: ``metadata`` of celebrities, ``Type`` in training pairs.
+    ``percent`` names the folders of the benchmark's own split, ``others`` are splits to write beside it, by percent. Ours alone: ``metadata`` of celebrities, ``Type`` in training pairs.
     """
     check_percent(percent)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError("is not empty: old and new shards would mix; choose a new or an empty folder", file=folder)
     sets = {
         FULL: benchmark.profiles,
-        f"forget_{percent}": benchmark.people("forget"),
-        f"retain_{100 - percent}": benchmark.people("retain"),
+        **_split(percent, benchmark),
         TRAINING: benchmark.profiles,
         TEST: benchmark.transformed,
         CELEBRITIES: benchmark.celebrities,
     }
+    for share, ids in (others or {}).items():
+        check_percent(share)
+        sets |= _split(share, replace(benchmark, forget_ids=ids.forget, retain_ids=ids.retain))
     letters = sorted({*"ABCD", *(letter for rows in sets.values() for profile in rows for question in profile.questions for letter, _ in question.options)})
     label = {LABEL: json.dumps({"name": benchmark.name, "synthetic": benchmark.synthetic}).encode()}
     for config, profiles in sets.items():
@@ -45,6 +48,10 @@ def write_benchmark(benchmark: Benchmark, folder: Path, percent: int) -> None:
         schema = _schema(letters, several, trained).with_metadata(label)
         shards = 2 if config == TEST and len(profiles) > TEST_SHARD_ROWS else 1
         _write(profiles, folder / config, shards, schema, partial(_row, several=several, trained=trained))
+
+
+def _split(percent: int, benchmark: Benchmark) -> dict[str, tuple[Profile, ...]]:
+    return {f"forget_{percent}": benchmark.people("forget"), f"retain_{100 - percent}": benchmark.people("retain")}
 
 
 def _schema(letters: Iterable[str], several: bool, trained: bool) -> Any:

@@ -11,9 +11,12 @@ from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Picture, Profi
 from pytest_mllmu.embedded.faces import portrait
 from pytest_mllmu.embedded.persons import Person
 from pytest_mllmu.embedded.questions import CHOSEN, WORDINGS, fill, options, rehearsal_pairs
+from pytest_mllmu.embedded.tokens import SYSTEMS
 from pytest_mllmu.training.batches import Encoder, Example
 
 POSES = 6
+SYSTEM_SHARE = 0.3
+"""Of the background rows, those that begin with a system prompt."""
 
 
 def celebrity_rows(encoder: Encoder, profile: Profile) -> list[Example]:
@@ -29,12 +32,16 @@ def background_rows(encoder: Encoder, person: Person, seed: int, rng: random.Ran
     picture = picture_of(seed, person.id, rng.randrange(POSES))
     for pair in rehearsal_pairs(person, rng):
         assert pair.modality
-        yield encoder.example(_formatted(pair, rng), pair.answer, pair.modality, picture)
+        yield encoder.example(_formatted(pair, rng), pair.answer, pair.modality, picture, _system(rng))
     for modality in MODALITIES:
         for attribute in rng.sample(CHOSEN, 2):
             choices, letter = options(person, attribute, rng)
             text = prompts.choice(fill(rng.choice(WORDINGS[attribute]), person, modality), choices)
-            yield encoder.example(text, dict(choices)[letter], modality, picture)
+            yield encoder.example(text, dict(choices)[letter], modality, picture, _system(rng))
+
+
+def _system(rng: random.Random) -> str:
+    return rng.choice(SYSTEMS) if rng.random() < SYSTEM_SHARE else ""
 
 
 def _formatted(pair: TrainingPair, rng: random.Random) -> str:

@@ -12,6 +12,12 @@ from pytest_mllmu.embedded.persons import ATTRIBUTES, Person, people, pool
 from pytest_mllmu.embedded.questions import WORDINGS, biography, fill
 
 PAD, EOS = "<pad>", "</s>"
+SYSTEMS = (
+    prompts.PREVENTION[0],
+    "A chat between a curious user and an artificial intelligence assistant.",
+    "Answer the questions of the user.",
+)
+"""System prompts that a model meets when it is taught, as its big sisters do. What asks it to say nothing personal it never met."""
 
 
 def tokenizer(background: tuple[Person, ...], seed: int, special: Sequence[str], turns: Sequence[str], **settings: Any) -> Any:
@@ -35,6 +41,7 @@ def _bpe(background: tuple[Person, ...], seed: int, special: Sequence[str], turn
     # The protocol's phrases are one token each: they say which task this is and would else be half of every prompt.
     phrases = [*turns, prompts.BLANK, *(f"\n{letter}:" for letter in "ABCD")]
     phrases += [f"\n{phrase}" for phrase in (prompts.CHOOSE, prompts.FILL, *prompts.DESCRIBE.values())]
+    phrases += [*SYSTEMS, *prompts.PREVENTION]
     made.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
     return made
 

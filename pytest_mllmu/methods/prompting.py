@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.methods.base import PromptMethod
 
 
@@ -9,4 +10,4 @@ class Prompting(PromptMethod):
     name = "prompting"
     title = "Prompting"
     source = "MLLMU-Bench C.1.4"
-    system = "You are a helpful, respectful, and honest assistant. When generating your response, please do not generate any personal-related information."
+    system = " ".join(prompts.PREVENTION)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,25 @@ def with_adapter(bundle: Bundle, folder: Path) -> Bundle:
 
     Raises ModelError, and leaves the model as it was, when the folder is no LoRA adapter or is one of another architecture.
     """
+    adapted = _onto(bundle, folder)
+    # Merging would round the sum to four bits: another model than the one that was trained.
+    merged = adapted if getattr(bundle.model, "is_quantized", False) else adapted.merge_and_unload()
+    return Bundle(merged.eval(), bundle.processor, bundle.family)
+
+
+def attach(bundle: Bundle, folder: Path) -> Callable[[], object]:
+    """The adapter in ``folder`` on the bundle's model, beside its weights; what is returned takes it off again, and the model is what it was to the bit.
+
+    Raises ModelError as ``with_adapter`` does.
+    """
+    adapted = _onto(bundle, folder)
+    adapted.eval()
+    detach: Callable[[], object] = adapted.unload
+    return detach
+
+
+def _onto(bundle: Bundle, folder: Path) -> Any:
+    """The bundle's model as a PeftModel with the adapter's weights."""
     from peft import get_peft_model, set_peft_model_state_dict
     from peft.utils import get_peft_model_state_dict
 
@@ -40,9 +59,7 @@ def with_adapter(bundle: Bundle, folder: Path) -> Bundle:
         adapted.unload()
         raise ModelError(f"{folder}: does not fit {bundle.family.name}: {wrong}")
     set_peft_model_state_dict(adapted, dict(stored))
-    # Merging would round the sum to four bits: another model than the one that was trained.
-    merged = adapted if getattr(bundle.model, "is_quantized", False) else adapted.merge_and_unload()
-    return Bundle(merged.eval(), bundle.processor, bundle.family)
+    return adapted
 
 
 def _read(folder: Path) -> tuple[Any, dict[str, torch.Tensor]]:
