@@ -25,7 +25,8 @@ ROW_GROUP = 100
 def write_benchmark(benchmark: Benchmark, folder: Path, percent: int, others: Mapping[int, SplitIds] | None = None) -> None:
     """Export in the released layout, into a new or empty folder; ``read_benchmark(folder, percent, seed)`` gives an equal benchmark.
 
-    ``percent`` names the folders of the benchmark's own split, ``others`` are splits to write beside it, by percent. Ours alone: ``metadata`` of celebrities, ``Type`` in training pairs.
+    ``percent`` names the folders of the benchmark's own split, ``others`` are splits to write beside it, by percent.
+    Ours alone: ``metadata`` of celebrities, ``Type`` in training pairs.
     """
     check_percent(percent)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
