@@ -203,8 +203,6 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
     active = any(_source(option, given, ini, environment)[1] for option in OPTIONS if option.name == "method")
     if active:
         check_environment(environment)
-    else:  # variables meant for another project must not disturb this one
-        environment = {}
     values = {}
     for option in OPTIONS:
         source, raw = _source(option, given, ini, environment)
@@ -215,6 +213,9 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
             texts = [str(text) for text in raw] if isinstance(raw, list | tuple) else [str(raw)]
             parsed = [option.parse(text) for text in texts]
         except ValueError as error:
+            if source == option.environment and not active:  # a variable that is meant for another project must not disturb this one
+                values[option.name] = option.default
+                continue
             raise SettingsError(f"{source.replace('--mllmu-', flags)}: {error}") from None
         values[option.name] = tuple(parsed) if option.many else parsed[-1]
     for name in ("profiles", "celebrities"):

@@ -77,6 +77,8 @@ def judge_person(person_id: str, candidate: Sequence[Score], vanilla: Sequence[S
     bound = "no gate is set" if policy.person_at_most is None else f"the gate allows at most {policy.person_at_most:.0%}"
     verb = "still holds" if status == "fail" else "holds"
     message = f"person {person_id}: {title} {verb} {percent(share, policy.person_at_most)} of what vanilla knew ({n}); {bound}"
+    if share < 0:
+        message += "; below the floor"
     message += f"\n  answered: {', '.join(part.describe() for part in cells)}"
     return _verdict(person_id, title, policy, status, message, share, questions)
 

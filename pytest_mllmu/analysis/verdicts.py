@@ -154,8 +154,10 @@ def _aside(share: float, interval: Interval, status: Status, oracle: Cell | None
     said = ""
     if status == "inconclusive":
         said += "; too few questions to tell: the 95% interval reaches the bound"
+    if share < 0:
+        said += f"; below {'the oracle' if oracle else 'chance'}"
     if interval.high < 0:
-        said += f"; below {'the oracle' if oracle else 'chance'}: right answers are avoided rather than unknown"
+        said += ": right answers are avoided rather than unknown"
     return said
 
 

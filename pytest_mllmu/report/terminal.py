@@ -35,7 +35,7 @@ def printable(text: str) -> str:
 
 def render(run: Run, show: Show = "both") -> str:
     """The table of a run as text without a line end, block by block; ``show`` selects the modality of the questions."""
-    parts = [_block(block, show) for block in blocks(run)]
+    parts = [_block(block, show) for block in blocks(run)] or [f"{printable(run.benchmark_name)}: nothing was asked"]
     width = max((len(line) for part in parts for line in part.splitlines()), default=100)
     notes = [wrapped for line in [*legend(run), tally(run)] for wrapped in textwrap.wrap(printable(line), width, subsequent_indent="   ")]
     return "\n".join([*parts, *notes])

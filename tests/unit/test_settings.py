@@ -80,7 +80,7 @@ def test_folders_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 WRONG = [
     ("method", ",", "nothing is given"),
-    ("model", "tiny-lava", "no model 'tiny-lava'; there is tiny-llava, or give the folder of a checkpoint; did you mean 'tiny-llava'?"),
+    ("model", "tiny-lava", "no model 'tiny-lava'; there is tiny-llava, tiny-idefics2, or give the folder of a checkpoint; did you mean 'tiny-llava'?"),
     ("vanilla", "/no/such", "no folder '/no/such'"),
     ("oracle", "biuld", "no folder 'biuld'; a folder, auto, build is expected; did you mean 'build'?"),
     ("candidate", "vanila", "no folder 'vanila'; a folder, base, vanilla, oracle is expected; did you mean 'vanilla'?"),
@@ -116,7 +116,7 @@ def test_a_wrong_choice_is_one_line_that_names_its_source(name: str, text: str, 
     given = [text] if name == "report" else text
     sources: list[tuple[str, Callable[[], Settings]]] = [
         (f"--mllmu-{name}", lambda: chosen({name: given})),
-        (f"MLLMU_{name.upper()}", lambda: chosen(environment={f"MLLMU_{name.upper()}": text})),
+        (f"MLLMU_{name.upper()}", lambda: chosen(environment={"MLLMU_METHOD": "ga", f"MLLMU_{name.upper()}": text})),
         (f"mllmu_{name}", lambda: chosen(ini={f"mllmu_{name}": given})),
     ]
     for source, choose in sources:
@@ -126,6 +126,21 @@ def test_a_wrong_choice_is_one_line_that_names_its_source(name: str, text: str, 
         assert message.startswith(f"{source}: ")
         assert said in message
         assert "\n" not in message
+
+
+def test_a_variable_disturbs_no_session_without_a_method() -> None:
+    assert chosen(environment={"MLLMU_FORGET": "x", "MLLMU_FORGT": "5"}) == Settings()
+
+
+def test_an_unknown_variable_gets_the_nearest_one() -> None:
+    with pytest.raises(SettingsError, match=r"^MLLMU_FORGT: no such environment variable of pytest-mllmu; did you mean 'MLLMU_FORGET'\?$"):
+        chosen({"method": "ga"}, environment={"MLLMU_FORGT": "5"})
+
+
+@pytest.mark.parametrize("name", ["profiles", "celebrities"])
+def test_the_size_of_a_data_folder_is_not_for_the_user_to_say(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"^--mllmu-{name}: the size of the embedded benchmark"):
+        chosen({name: "30", "data": str(tmp_path)})
 
 
 @pytest.mark.parametrize("source", ["pytest.ini", "pyproject.toml"])
@@ -172,7 +187,7 @@ def test_what_decides_the_numbers() -> None:
 def test_names_agree_with_the_registries() -> None:
     assert tuple(POLICIES) == settings.POLICIES
     assert report.SUFFIXES == settings.REPORTS
-    assert (tiny.NAME,) == settings.MODELS
+    assert tuple(tiny.EMBEDDED) == settings.MODELS
 
 
 @pytest.mark.parametrize("module", ["pytest_mllmu.settings", "pytest_mllmu.plugin"])

@@ -160,7 +160,7 @@ def test_policies() -> None:
     assert bounds["celebrity", "generation"] == (None, 0.25)
     vanilla = published("LLaVA-1.5-7B", "5", "Vanilla")
     off = [judge_gate(gate, vanilla, vanilla, "GA") for gate in POLICIES["off"].gates]
-    assert {verdict.status for verdict in off} == {"pass"}
+    assert {verdict.status for verdict in off} == {"off"}
     assert "no gate is set" in off[0].message
 
 
