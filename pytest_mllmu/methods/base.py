@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -74,8 +76,10 @@ class Method(ABC):
         return {field.name: getattr(self, field.name) for field in fields(self)} if is_dataclass(self) else {}
 
     def settings(self) -> dict[str, Any]:
-        """What the result depends on besides the hyper-parameters: part of the artefact's key."""
-        return {"name": self.name, **self.options()}
+        """What the result depends on besides the hyper-parameters: part of the artefact's key. Of somebody else's method that is its code, too."""
+        kind = type(self)
+        foreign = {} if kind.__module__.startswith("pytest_mllmu.") else {"code": hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()}
+        return {"name": self.name, **self.options(), **foreign}
 
 
 class LossMethod(Method):

@@ -26,7 +26,7 @@ class GradientDifference(LossMethod):
     name = "ga_difference"
     source = "MLLMU-Bench C.1.2; Liu et al. 2022"
     hyper = RELEASED
-    tiny = Hyper(lr=4e-3, epochs=3, batch=16)
+    tiny = Hyper(lr=4.6e-3, epochs=3, batch=16)
 
     @property
     def title(self) -> str:

@@ -28,7 +28,7 @@ def escape(text: str) -> str:
 
 def render(run: Run, show: Show = "both") -> str:
     """The whole run as one Markdown document."""
-    lines: list[str] = []
+    lines = [] if run.table.rows else [f"## {escape(run.benchmark_name)}: nothing was asked", ""]
     for block in blocks(run):
         lines += [f"## {escape(block.title)}", ""]
         for modality in modalities(show):

@@ -1,0 +1,67 @@
+"""Several methods, several shares of people to forget, both modalities of unlearning, the oracle, and models that are handed in."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.integration.runs import SLOW, Built, Ran
+
+
+@pytest.fixture(scope="module")
+def several(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Two methods on both modalities and one that trains nothing, for two shares, with an oracle."""
+    arguments = ("--mllmu-forget=11,20", "--mllmu-modality=both", "--mllmu-limit=1", "--mllmu-gates=off", "--mllmu-report=run.json")
+    return built.warm(tmp_path_factory.mktemp("several"), *arguments, method="npo,prompting", timeout=SLOW)
+
+
+@pytest.mark.timeout(2 * SLOW)
+def test_a_block_for_each_share_and_a_row_for_each_trial(several: Ran) -> None:
+    assert several.code == 0, several.text
+    rows = json.loads(several.json())["table"]["rows"]
+    names = {share: [row["name"] for row in rows if row["forget"] == share] for share in (11, 20)}
+    assert names == {share: ["vanilla", "oracle", f"npo.{share}", f"npo.unimodal.{share}", f"prompting.{share}"] for share in (11, 20)}
+    titles = [line for line in several.table.splitlines() if " Forget)" in line]
+    assert titles == [f"tiny-llava ({share}% Forget), synthetic, seed 0" for share in (11, 20)]
+
+
+@pytest.mark.timeout(2 * SLOW)
+def test_base_and_vanilla_are_shared_and_each_share_has_its_oracle(several: Ran) -> None:
+    taught = Counter(line.partition(":")[2].partition(":")[0].strip() for line in several.progress if "fine-tuning" in line and "done in" in line)
+    assert taught == {f"fine-tuning tiny-llava on the people to retain (oracle, {share}% to forget)": 1 for share in (11, 20)}
+
+
+@pytest.mark.timeout(2 * SLOW)
+def test_the_best_methods_are_marked(several: Ran) -> None:
+    assert "*: best, +: second best of the methods" in several.text
+    assert "*" in several.table
+
+
+@pytest.mark.timeout(SLOW)
+def test_models_that_are_handed_in(built: Built, tmp_path: Path) -> None:
+    """The stored vanilla and adapter, given as folders, answer as they did; a LoRA adapter is put on the vanilla."""
+    keys = json.loads(built.ran.json())["fingerprints"]["models"]
+    given = [f"--mllmu-vanilla={built.cache / 'model' / keys['Vanilla']}", f"--mllmu-candidate={built.cache / 'model' / keys['GA']}", "--mllmu-report=run.json"]
+    ran = built.warm(tmp_path, *given, method="none", timeout=SLOW)
+    rows = json.loads(ran.json())["table"]["rows"]
+    before = json.loads(built.ran.json())["table"]["rows"]
+    assert [row["title"] for row in rows] == ["Vanilla", "Candidate"]
+    assert [row["cells"] for row in rows] == [row["cells"] for row in before]
+
+
+@pytest.mark.parametrize("role", ["base", "vanilla", "oracle"])
+def test_references_as_candidates_are_collected(built: Built, tmp_path: Path, role: str) -> None:
+    ran = built.warm(tmp_path, f"--mllmu-candidate={role}", "--co", "-q", method="none")
+    assert ran.code == 0, ran.text
+    assert "test_kept[none-classification-multimodal]" in ran.text
+
+
+def test_a_folder_that_is_no_model(built: Built, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ran = built.warm(tmp_path, "--mllmu-candidate=empty", method="none")
+    assert ran.code == 4
+    assert "neither config.json nor adapter_config.json: no checkpoint and no LoRA adapter" in ran.text
+    assert "Traceback" not in ran.text
