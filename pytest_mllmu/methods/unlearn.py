@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 from pytest_mllmu.benchmark.profiles import Benchmark
@@ -14,8 +15,22 @@ from pytest_mllmu.training.loop import Hyper, train
 from pytest_mllmu.training.lora import adapted
 
 
-def unlearn(method: Method, bundle: Bundle, benchmark: Benchmark, hyper: Hyper, seed: int, progress: Progress, title: str) -> Any:
-    """The bundle's model with a trained adapter (a PeftModel). Raises TrainingError when the loss is not finite."""
+def unlearn(
+    method: Method,
+    bundle: Bundle,
+    benchmark: Benchmark,
+    hyper: Hyper,
+    seed: int,
+    progress: Progress,
+    title: str,
+    *,
+    checkpoint: Path | None = None,
+    every: int | None = None,
+) -> Any:
+    """The bundle's model with a trained adapter (a PeftModel); ``checkpoint`` and ``every`` as in ``train``.
+
+    Raises TrainingError when the loss is not finite.
+    """
     encoder = Encoder(bundle)
     forget = [row for profile in benchmark.people("forget") for row in encoder.pairs(profile)]
     retain = retain_rows(encoder, benchmark, len(forget) * hyper.epochs, seed) if method.needs_retain else []
@@ -24,7 +39,8 @@ def unlearn(method: Method, bundle: Bundle, benchmark: Benchmark, hyper: Hyper, 
     def loss(batch: Batch) -> Any:
         return method.loss(UnlearnStep(bundle, model, batch, batch.beside))
 
-    train(model, encoder, lambda rng: forget, loss, hyper, seed, progress, title, beside=(lambda rng: retain) if retain else None)
+    beside = (lambda rng: retain) if retain else None
+    train(model, encoder, lambda rng: forget, loss, hyper, seed, progress, title, beside=beside, checkpoint=checkpoint, every=every)
     return model
 
 
