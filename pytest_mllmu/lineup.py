@@ -138,12 +138,15 @@ class LineUp:
 
         from pytest_mllmu.training.fine_tune import VANILLA, fine_tune
 
+        inputs = self._inputs("adapter", **inputs, hyper=VANILLA.to_json())
+
         def adapt(folder: Path) -> None:
             from pytest_mllmu.training.lora import save_adapter
 
-            save_adapter(fine_tune(self.take(self.base), people.profiles, VANILLA, self.settings.seed, self.progress, said), folder)
+            bundle, place = self.take(self.base), self._checkpoint(inputs)
+            save_adapter(fine_tune(bundle, people.profiles, VANILLA, self.settings.seed, self.progress, said, place), folder)
 
-        return Model(role, title, self._inputs("adapter", **inputs, hyper=VANILLA.to_json()), forget, adapt, parent=self.base)
+        return Model(role, title, inputs, forget, adapt, parent=self.base)
 
     def on_trial(self, trial: Trial, given: Any = None) -> Model:
         """The candidate of a trial. ``given`` is what a user's fixture of that name returned: a method, a folder, or a model.
@@ -194,7 +197,7 @@ class LineUp:
             reference = self.take(oracle) if oracle is not None else None
             said = f"unlearning {len(benchmark.forget_ids)} people with {title}"
             with self._lent(vanilla) as bundle:
-                adapted = unlearn(chosen, bundle, benchmark, modality, hyper, self.settings.seed, self.progress, said, reference)
+                adapted = unlearn(chosen, bundle, benchmark, modality, hyper, self.settings.seed, self.progress, said, reference, self._checkpoint(inputs))
                 save_adapter(adapted, folder)
                 adapted.unload()
 
@@ -205,6 +208,10 @@ class LineUp:
             "adapter", vanilla=vanilla.key, forget=list(benchmark.forget_ids), modality=modality, hyper=hyper.to_json(), method=chosen.settings(), **needs
         )
         return Model("candidate", title, inputs, trial.forget, build, parent=vanilla, name=trial.id)
+
+    def _checkpoint(self, inputs: Mapping[str, Any]) -> Path:
+        """Where a training that is interrupted is taken up again; whoever builds the artefact holds its lock."""
+        return self.store.root / "checkpoints" / f"{key_of(inputs)}.safetensors"
 
     def _hyper(self, chosen: LossMethod) -> Hyper:
         hyper = chosen.tiny if self.settings.embedded else chosen.hyper

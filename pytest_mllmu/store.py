@@ -139,7 +139,7 @@ class Store:
                 manifest = {"schema": SCHEMA, "kind": kind, "key": key, "inputs": inputs, "files": entries}
                 _write_durably(folder, files, json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n")
                 os.replace(folder, final)
-                _sync(final.parent)
+                sync(final.parent)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -221,14 +221,15 @@ def _sha256(path: Path) -> str:
 def _write_durably(folder: Path, files: list[str], manifest: bytes) -> None:
     """Write the manifest and sync everything, so that a power cut after the rename cannot leave names without contents."""
     for name in files:
-        _sync(folder / name)
+        sync(folder / name)
     (folder / MANIFEST).write_bytes(manifest)
-    _sync(folder / MANIFEST)
+    sync(folder / MANIFEST)
     for inner in {folder, *((folder / name).parent for name in files)}:
-        _sync(inner)
+        sync(inner)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file or a folder on the disk before going on."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open a folder, and syncs only what is open for writing
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)

@@ -58,7 +58,12 @@ class UnlearnStep:
     def retain_loss(self) -> torch.Tensor:
         """Mean negative log-likelihood of the retain batch's answer tokens."""
         assert self.retain is not None
-        return answer_loss(self.bundle, self.model, self.retain)
+        return self.retain_weight * answer_loss(self.bundle, self.model, self.retain)
+
+    @property
+    def retain_weight(self) -> float:
+        """1, unless gradients are accumulated: what makes the sum over the parts of a step the mean over all its retain tokens."""
+        return self.retain.share / self.forget.share if self.retain and self.forget else 1.0
 
 
 class Method(ABC):

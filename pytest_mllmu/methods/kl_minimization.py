@@ -43,5 +43,5 @@ class KLMinimization(LossMethod):
         assert step.retain is not None
         assert step.teacher is not None
         current = answer_logits(step.bundle, step.model, step.retain).log_softmax(-1)
-        kept = torch.nn.functional.kl_div(current, step.teacher, reduction="batchmean", log_target=True)
+        kept = step.retain_weight * torch.nn.functional.kl_div(current, step.teacher, reduction="batchmean", log_target=True)
         return kept - step.forget_loss() + (step.retain_loss() if self.likelihood == "with" else 0.0)

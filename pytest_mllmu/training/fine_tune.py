@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pytest_mllmu.benchmark.profiles import Profile
@@ -14,10 +15,10 @@ from pytest_mllmu.training.lora import Lora, adapted
 VANILLA = Hyper(lr=2e-5, epochs=3, batch=4)  # paper section 4 (3 epochs), table 3 (batch 4, LoRA) and the released code (lr 2e-5)
 
 
-def fine_tune(bundle: Bundle, profiles: tuple[Profile, ...], hyper: Hyper, seed: int, progress: Progress, title: str) -> Any:
-    """The bundle's model with an adapter that learned every training pair of the profiles (a PeftModel). Raises TrainingError."""
+def fine_tune(bundle: Bundle, profiles: tuple[Profile, ...], hyper: Hyper, seed: int, progress: Progress, title: str, checkpoint: Path) -> Any:
+    """The bundle's model with an adapter that learned every training pair of the profiles (a PeftModel); ``checkpoint`` as in ``train``. Raises TrainingError."""
     encoder = Encoder(bundle)
     rows = [row for profile in profiles for row in encoder.pairs(profile)]
     model = adapted(bundle, Lora(), seed)
-    train(model, encoder, lambda rng: rows, lambda batch: answer_loss(bundle, model, batch), hyper, seed, progress, title)
+    train(model, encoder, lambda rng: rows, lambda batch: answer_loss(bundle, model, batch), hyper, seed, progress, title, checkpoint=checkpoint)
     return model

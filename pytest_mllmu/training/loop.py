@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_mllmu.errors import TrainingError
-from pytest_mllmu.models.families import Bundle, unwrapped
+from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.training.answers import answer_logits, answer_tokens
-from pytest_mllmu.training.batches import Batch, Encoder, Example, Labels
+from pytest_mllmu.training.batches import Batch, Encoder, Labels
+from pytest_mllmu.training.checkpoint import Checkpoint, Position
 from pytest_mllmu.training.features import frozen, remembered
-from pytest_mllmu.training.packing import collate_packed, packable
-from pytest_mllmu.training.plan import Part, Rows, Step, planned
+from pytest_mllmu.training.packing import packable
+from pytest_mllmu.training.plan import Rows, Step, planned
+from pytest_mllmu.training.steps import batches, checkpointed
 
 if TYPE_CHECKING:
     import torch
@@ -70,13 +71,18 @@ def train(
     title: str,
     *,
     beside: Rows | None = None,
+    checkpoint: Path | None = None,
+    every: int | None = None,
 ) -> list[float]:
     """Trains the parameters of ``model`` that require a gradient, in place, and returns the mean loss of each epoch.
 
     ``epoch`` gives the rows of one epoch; ``beside`` those of a second stream, which ``loss`` finds in ``batch.beside``. ``loss`` is a mean over the
     answer tokens of its batch. When gradients are accumulated each batch's loss is weighed by ``batch.share``, its part of the answer tokens of
     the step, so that the sum is the mean over the whole step. (A term over ``batch.beside`` is exact when the loss multiplies it by
-    ``batch.beside.share / batch.share``.) Raises TrainingError, naming the step, when a loss is not finite.
+    ``batch.beside.share / batch.share``.)
+
+    ``checkpoint`` is a file, of this run alone, that is written after ``every`` steps, or after each epoch; the same call goes on from it with the
+    same result, and removes it in the end. Raises TrainingError, naming the step, when a loss is not finite.
     """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
@@ -91,14 +97,13 @@ def train(
     optimizer, scheduler = _optimizer(parameters, hyper, sum(map(len, plan)))
     prepared, optimizer, scheduler = accelerator.prepare(model, optimizer, scheduler)
     prepared.train()
-
     packing = hyper.packed and packable(encoder.bundle)
     if hyper.packed and not packing:
         progress.say(f"{title}: rows are not packed, which is not known to be exact for this model ({encoder.bundle.family.name}); same rows, same result")
 
     def learn(parts: Step, place: str) -> float:
         total = 0.0
-        for batch in _batches(encoder, parts, hyper.labels, packing):
+        for batch in batches(encoder, parts, hyper.labels, packing):
             value = loss(batch) * batch.share
             if not math.isfinite(value.item()):
                 raise TrainingError(f"{title}: the loss is {value.item()} at {place}; a smaller learning rate than {hyper.lr:g} may help")
@@ -110,46 +115,43 @@ def train(
         optimizer.zero_grad()
         return total
 
-    means = []
-    with progress.step(title, total=sum(map(len, plan))) as step, _checkpointed(model, hyper.checkpointing), remembered(encoder, frozen(encoder.bundle)):
-        for number, steps in enumerate(plan, 1):
-            total = 0.0
-            for place, parts in enumerate(steps, 1):
-                value = learn(parts, f"step {place} of epoch {number}")
-                total += value
-                step.advance(note=f"epoch {number}/{hyper.epochs}, loss {value:.3f}")
-            means.append(total / max(1, len(steps)))
+    saved = Checkpoint(checkpoint, model, optimizer, scheduler, hyper.to_json() | {"seed": seed}, plan) if checkpoint else None
+    with checkpointed(model, hyper.checkpointing), remembered(encoder, frozen(encoder.bundle)):
+        means = _run(plan, learn, saved, every, progress, title)
     accelerator.free_memory()
     model.eval()
     return means
 
 
-def _batches(encoder: Encoder, parts: Sequence[Part], labels: Labels, packing: bool) -> Iterator[Batch]:
-    """The parts of a step as batches, each with its share of the step's answer tokens; made when they are needed, one at a time."""
-    collate = partial(collate_packed, encoder) if packing else encoder.collate
-
-    def tokens(rows: Sequence[Example]) -> int:
-        return sum(len(row.targets(labels)) for row in rows)
-
-    def batch(rows: Sequence[Example], whole: int) -> Batch:
-        return replace(collate(rows, labels), share=tokens(rows) / whole)
-
-    own, others = sum(tokens(part.rows) for part in parts), sum(tokens(part.beside) for part in parts)
-    for part in parts:
-        yield replace(batch(part.rows, own), beside=batch(part.beside, others) if part.beside else None)
-
-
-@contextmanager
-def _checkpointed(model: Any, wanted: bool) -> Iterator[None]:
-    """Gradient checkpointing for a while. Not the re-entrant kind: that one loses the gradient when no input of a layer requires it, as under LoRA."""
-    if not wanted:
-        yield
-        return
-    unwrapped(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    try:
-        yield
-    finally:
-        unwrapped(model).gradient_checkpointing_disable()
+def _run(
+    plan: list[list[Step]], learn: Callable[[Step, str], float], saved: Checkpoint | None, every: int | None, progress: Progress, title: str
+) -> list[float]:
+    """All steps of the plan, or those that are left of it; the mean loss of each epoch."""
+    steps = [(number, place, parts) for number, epoch in enumerate(plan, 1) for place, parts in enumerate(epoch, 1)]
+    position = (saved.restore() if saved else None) or Position()
+    if position.done:
+        progress.say(f"{title}: going on after step {position.done} of {len(steps)}")
+    with progress.step(title, total=len(steps)) as step:
+        step.advance(position.done)
+        for number, place, parts in steps[position.done :]:
+            try:
+                value = learn(parts, f"step {place} of epoch {number}")
+            except TrainingError:
+                if saved:
+                    saved.remove()  # it would only lead to the same end
+                raise
+            position.total, position.done = position.total + value, position.done + 1
+            ended = place == len(plan[number - 1])
+            if ended:
+                position.means.append(position.total / place)
+                position.total = 0.0
+            step.advance(note=f"epoch {number}/{len(plan)}, loss {value:.3f}")
+            due = position.done < len(steps) and (position.done % every == 0 if every else ended)
+            if saved and due and (problem := saved.save(position)):
+                progress.say(f"{title}: no checkpoint after step {position.done}: {problem}")
+    if saved:
+        saved.remove()
+    return position.means
 
 
 def _optimizer(parameters: list[Any], hyper: Hyper, steps: int) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 A line of a packed batch is ``[trunk | branch | branch | ...]``. The trunk is the prompt up to and with the image, a branch what follows: the question
 and its answer. Positions in a branch go on from the trunk's, and a token sees the trunk and its own branch only, so that each token meets
-exactly what it would meet in a row of its own. Rows without a picture are branches without a trunk.
+exactly what it would meet in a row of its own. Rows without a picture are branches that see no trunk.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Picture
 from pytest_mllmu.models.families import Bundle
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 # Rotary positions and an additive mask that reaches every layer as it is: known of these (model, language model) only, because tested.
 KNOWN = {("llava", "llama")}
-SHORTEST = 256  # a line without a picture may become this long, even where no other line is
-PADDING, TRUNK = -1, 0
+ROOM = 256  # how long a line becomes where no line has a picture: attention to other branches is computed, and thrown away
+# What a token belongs to: a branch of the line's trunk is numbered from 1 upwards, one that does not see the trunk from -2 downwards.
+TRUNK, PADDING, BLIND = 0, -1, -2
 
 
 def packable(bundle: Bundle) -> bool:
@@ -64,12 +65,13 @@ def collate_packed(encoder: Encoder, rows: Sequence[Example], labels: Labels = "
     for row, (number, trunk, start) in zip(rows, columns, strict=True):
         for place in range(len(row) - len(row.targets(labels)) - 1, len(row) - 1):
             places.append(number * width + (place if place < trunk else start + place - trunk))
-    inputs = {
+    inputs: dict[str, Any] = {
         "input_ids": torch.tensor([line.padded(line.tokens, width, bundle.pad) for line in lines]),
         "position_ids": torch.tensor([line.padded(line.positions, width, 0) for line in lines]),
         "attention_mask": _mask(torch.tensor([line.padded(line.branches, width, PADDING) for line in lines]), bundle.model.dtype),
     }
     inputs = {key: value.to(bundle.device) for key, value in inputs.items()} | encoder.images([line.picture for line in lines if line.picture])
+    inputs["use_cache"] = False  # keys and values of a training step are of no use to a next token
     return Batch(inputs, encoder.labels(rows, labels), tuple(rows), places=torch.tensor(places, device=bundle.device))
 
 
@@ -85,13 +87,12 @@ def _laid_out(rows: Sequence[Example], image_token: int) -> tuple[list[Line], li
                 line.add(row.prompt[:length], TRUNK, 0)
             found[number] = line, length, line.add((*row.prompt, *row.answer)[length:], number + 1, length)
     lines = list(trunks.values())
-    room = max([SHORTEST, *(len(line.tokens) for line in lines)])
     for number in sorted(set(range(len(rows))) - set(found), key=lambda number: (-len(rows[number]), number)):
         row = rows[number]
-        line = next((line for line in lines if line.picture is None and len(line.tokens) + len(row) <= room), Line(None))
-        if not line.tokens:
-            lines.append(line)
-        found[number] = line, 0, line.add((*row.prompt, *row.answer), number + 1, 0)
+        shortest = min(lines, key=lambda line: len(line.tokens), default=None)
+        if shortest is None or (not trunks and len(shortest.tokens) + len(row) > ROOM):
+            lines.append(shortest := Line(None))
+        found[number] = shortest, 0, shortest.add((*row.prompt, *row.answer), BLIND - number, 0)
     index = {id(line): number for number, line in enumerate(lines)}
     return lines, [(index[id(found[number][0])], *found[number][1:]) for number in range(len(rows))]
 
@@ -104,7 +105,7 @@ def _mask(branches: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     import torch
 
     sees, seen = branches[:, :, None], branches[:, None, :]
-    allowed = ((sees == seen) | ((seen == TRUNK) & (sees != PADDING))).tril()
+    allowed = ((sees == seen) | ((seen == TRUNK) & (sees > TRUNK))).tril()
     return torch.zeros(allowed.shape, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)[:, None]
 
 

@@ -83,7 +83,7 @@ def test_a_picture_is_on_one_line_however_many_pairs_it_has() -> None:
     assert int((packed.inputs["input_ids"] == image).sum()) == 2 * 9
     only_text = collate_packed(encoder, [row for row in rows if not row.picture])
     assert "pixel_values" not in only_text.inputs
-    assert only_text.inputs["input_ids"].shape[1] <= packing.SHORTEST
+    assert only_text.inputs["input_ids"].shape[1] <= packing.ROOM
 
 
 def test_hidden_states_come_in_the_order_of_the_rows() -> None:

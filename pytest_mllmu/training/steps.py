@@ -1,0 +1,42 @@
+"""A step of the plan on its way through the model: its parts as batches, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pytest_mllmu.models.families import unwrapped
+from pytest_mllmu.training.batches import Batch, Encoder, Example, Labels
+from pytest_mllmu.training.packing import collate_packed
+from pytest_mllmu.training.plan import Part
+
+
+def batches(encoder: Encoder, parts: Sequence[Part], labels: Labels, packing: bool) -> Iterator[Batch]:
+    """The parts of a step as batches, each with its share of the step's answer tokens; made when they are needed, one at a time."""
+    collate = partial(collate_packed, encoder) if packing else encoder.collate
+
+    def tokens(rows: Sequence[Example]) -> int:
+        return sum(len(row.targets(labels)) for row in rows)
+
+    def batch(rows: Sequence[Example], whole: int) -> Batch:
+        return replace(collate(rows, labels), share=tokens(rows) / whole)
+
+    own, others = sum(tokens(part.rows) for part in parts), sum(tokens(part.beside) for part in parts)
+    for part in parts:
+        yield replace(batch(part.rows, own), beside=batch(part.beside, others) if part.beside else None)
+
+
+@contextmanager
+def checkpointed(model: Any, wanted: bool) -> Iterator[None]:
+    """Gradient checkpointing for a while. Not the re-entrant kind: that one loses the gradient when no input of a layer requires it, as under LoRA."""
+    if not wanted:
+        yield
+        return
+    unwrapped(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    try:
+        yield
+    finally:
+        unwrapped(model).gradient_checkpointing_disable()
