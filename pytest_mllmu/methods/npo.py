@@ -29,7 +29,7 @@ class NPO(LossMethod):
     name = "npo"
     source = "MLLMU-Bench C.1.5; Zhang et al. 2024"
     hyper = RELEASED
-    tiny = Hyper(lr=4e-3, epochs=3, batch=16)
+    tiny = Hyper(lr=3.6e-3, epochs=3, batch=16)
 
     @property
     def title(self) -> str:

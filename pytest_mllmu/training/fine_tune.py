@@ -16,7 +16,8 @@ VANILLA = Hyper(lr=2e-5, epochs=3, batch=4)  # paper section 4 (3 epochs), table
 
 
 def fine_tune(bundle: Bundle, profiles: tuple[Profile, ...], hyper: Hyper, seed: int, progress: Progress, title: str, checkpoint: Path) -> Any:
-    """The bundle's model with an adapter that learned every training pair of the profiles (a PeftModel); ``checkpoint`` as in ``train``. Raises TrainingError."""
+    """The bundle's model with an adapter that learned every training pair of the profiles (a PeftModel); ``checkpoint`` as in
+    ``train``. Raises TrainingError."""
     encoder = Encoder(bundle)
     rows = [row for profile in profiles for row in encoder.pairs(profile)]
     model = adapted(bundle, Lora(), seed)
