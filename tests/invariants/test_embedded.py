@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from pytest_mllmu.embedded.embedded import Vision
 from pytest_mllmu.embedded.persons import people
 from pytest_mllmu.embedded.sight import teach_vision
 from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.models.loading import load, save
 from pytest_mllmu.training.batches import Encoder
 from tests.models import SILENT, benchmark, person, processor_of, random_bundle, same, weights
 
@@ -95,6 +97,19 @@ def test_the_latents_of_the_perceiver_differ() -> None:
     """transformers makes them all ones: then they would see the same, and learn the same, for ever."""
     bundle = random_bundle(name="tiny-idefics2")
     assert torch.pdist(bundle.model.model.connector.perceiver_resampler.latents.detach()).min() > 0.1
+
+
+@pytest.mark.parametrize("name_of", list(CLASSES))
+def test_stored_and_loaded_it_is_the_same(name_of: str, tmp_path: Path) -> None:
+    bundle = random_bundle(name=name_of)
+    save(bundle, tmp_path)
+    loaded = load(tmp_path, "cpu")
+    assert same(weights(loaded.model), weights(bundle.model))
+    assert type(loaded.family) is type(bundle.family)
+    one, other = (Encoder(made).collate(Encoder(made).pairs(person())[:4]) for made in (bundle, loaded))
+    assert one.inputs.keys() == other.inputs.keys()
+    assert all(torch.equal(value, other.inputs[key]) for key, value in one.inputs.items())
+    assert (loaded.eos, loaded.pad, loaded.stops) == (bundle.eos, bundle.pad, bundle.stops)
 
 
 def test_recipes_say_what_the_models_depend_on() -> None:
