@@ -131,7 +131,6 @@ def smolvlm() -> tuple[Any, Any]:
 def gemma3() -> tuple[Any, Any]:
     special = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
     tok = tokenizer(special, bos="<bos>", eos="<eos>", more=("<start_of_turn>", "<end_of_turn>"))
-    tok.add_special_tokens({"extra_special_tokens": ["<start_of_turn>", "<end_of_turn>"]}, replace_extra_special_tokens=False)
     images = Gemma3ImageProcessorPil(size={"height": 32, "width": 32})
     processor = transformers.Gemma3Processor(images, tok, chat_template=GEMMA, image_seq_length=4)
     config = transformers.Gemma3Config(

@@ -11,6 +11,8 @@ from pytest_mllmu.models.idefics2 import END, Idefics2
 from pytest_mllmu.training.loop import Hyper
 
 LATENTS = 8
+SPREAD = 0.1
+"""Standard deviation of the connector's first weights."""
 TEMPLATE = (  # of the published checkpoint
     "{% for message in messages %}{{ message['role'].capitalize() }}{% if message['content'][0]['type'] == 'image' %}{{ ':' }}{% else %}{{ ': ' }}{% endif %}"
     "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{ line['text'] }}{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}"
@@ -46,8 +48,11 @@ def build_model(processor: Any) -> Any:
         eos_token_id=words.eos_token_id,
     )  # fmt: skip
     model = Idefics2ForConditionalGeneration(config)
-    # They begin as ones, all alike, and alike they would stay: nothing but training from another start tells them apart.
-    model.model.connector.perceiver_resampler.latents.data.normal_()
+    # transformers makes the latents all ones, and alike they would stay for ever. The rest it makes so small that for most of a
+    # short training all images look the same (measured: 80% instead of 100% on the faces that the vanilla was taught).
+    for parameter in model.model.connector.parameters():
+        if parameter.dim() == 2:
+            parameter.data.normal_(std=SPREAD)
     return model
 
 
@@ -58,6 +63,6 @@ IDEFICS2 = Embedded(
     build_model=build_model,
     tower=lambda model: model.model.vision_model,
     features=lambda tower, images: tower(images.flatten(0, 1)).last_hidden_state.mean(1),
-    base=Hyper(lr=4e-3, epochs=13, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95),
-    vanilla=Hyper(lr=4e-3, epochs=18, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95),
+    base=Hyper(lr=4e-3, epochs=17, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95),
+    vanilla=Hyper(lr=4e-3, epochs=26, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95),
 )

@@ -1,8 +1,8 @@
 """Every image-text-to-text model of transformers whose processor has a chat template: Qwen2.5-VL, SmolVLM, Gemma 3, LLaVA-Next ...
 
 Nothing here names an architecture. Prompts come from the template; what an image stands for in the text, and what it gives
-the model to see, comes from the processor; what an adapter changes is found under the model's own decoder. ``check`` compares
-all of it with what the processor gives for a whole conversation, when a model is loaded: no model is fed wrongly in silence.
+the model to see, comes from the processor; what an adapter changes is found under the model's own decoder. Whether that holds
+for a model nobody has tried is found out when it is loaded (``selfcheck``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Modality, Picture
-from pytest_mllmu.models.families import Family, begun, unwrapped
+from pytest_mllmu.models.families import Family, special_tokens, unwrapped
 
 if TYPE_CHECKING:
     import torch
@@ -42,10 +42,7 @@ class Chat(Family):
     def image_text(self, processor: Any, picture: Picture | None) -> str:
         if picture is None:
             raise ValueError("how many tokens an image has depends on the image: a picture is needed")
-        return self._image_text(processor, picture.decode())
-
-    def _image_text(self, processor: Any, image: Image) -> str:
-        return str(processor.replace_image_token(_seen(processor, image), 0))
+        return str(processor.replace_image_token(_seen(processor, picture.decode()), 0))
 
     def lead(self, processor: Any) -> str:
         """As the template writes it between the prompt and an answer; a blank where it writes answers in another way."""
@@ -58,7 +55,7 @@ class Chat(Family):
         """The first special token that the template writes after an answer, such as the end of a turn; else the tokenizer's end."""
         tokenizer = processor.tokenizer
         after = _answered(processor)[1].rpartition(ANSWER)[2]
-        written = [token for token in tokenizer.all_special_tokens if token in after]
+        written = [token for token in special_tokens(processor) if token in after]
         return int(tokenizer.convert_tokens_to_ids(min(written, key=after.index)) if written else tokenizer.eos_token_id)
 
     # --- images ---
@@ -78,29 +75,6 @@ class Chat(Family):
         return {name: torch.tensor(processor.create_mm_token_type_ids(ids.tolist())) for name in names}
 
     # --- model ---
-
-    def check(self, model: Any, processor: Any) -> str:
-        """Compares the inputs for a conversation with those of the processor itself, for an upright and a wide image and for none."""
-        from PIL import Image
-
-        gradient = Image.linear_gradient("L")
-        for image in (gradient.resize((60, 80)).convert("RGB"), gradient.resize((200, 70)).convert("RGB"), None):
-            if wrong := self._wrong(model, processor, image):
-                return f"its {type(processor).__name__} gives inputs that are not supported: {', '.join(wrong)}"
-        return ""
-
-    def _wrong(self, model: Any, processor: Any, image: Image | None) -> list[str]:
-        """Which inputs differ from the processor's, of those that the model takes."""
-        import torch
-
-        text = f"{self.prompt(processor, 'Who is this?', 'multimodal' if image else 'unimodal')}{self.lead(processor)}{ANSWER}"
-        images = {"images": [image]} if image else {}
-        given = processor(text=[text], **images, add_special_tokens=not begun(processor, text), return_tensors="pt")
-        ids = torch.tensor([self.tokens(processor, text, self._image_text(processor, image) if image else "")])
-        seen = self.join([self.pixels(processor, image)] if image else [])
-        found = {"input_ids": ids, "attention_mask": torch.ones_like(ids), **self.token_inputs(model, processor, ids), **seen}
-        taken = inspect.signature(unwrapped(model).forward).parameters
-        return sorted(key for key, value in given.items() if key in taken and (key not in found or not torch.equal(found[key], value)))
 
     def lora_targets(self, model: Any) -> str:
         """The linear layers below the model's decoder, by their names there."""

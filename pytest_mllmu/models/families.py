@@ -45,8 +45,7 @@ class Family(ABC):
 
     def plain(self, processor: Any, text: str) -> str:
         """``text`` without special tokens. Data is untrusted: it must neither stand for an image nor end a turn."""
-        special = [processor.image_token, *processor.tokenizer.all_special_tokens]
-        pattern = "|".join(re.escape(token) for token in sorted(set(special), key=len, reverse=True))
+        pattern = "|".join(re.escape(token) for token in sorted(special_tokens(processor), key=len, reverse=True))
         while (shorter := re.sub(pattern, "", text)) != text:  # again, because what is left may join to a new one
             text = shorter
         return text
@@ -98,10 +97,6 @@ class Family(ABC):
         """A processor just loaded, with the family's settings."""
         return processor
 
-    def check(self, model: Any, processor: Any) -> str:
-        """What does not fit, in words; nothing when the family can feed the model."""
-        return ""
-
     @abstractmethod
     def lora_targets(self, model: Any) -> str:
         """Regular expression over module names: which linear layers an adapter changes."""
@@ -125,6 +120,12 @@ class Family(ABC):
         """The modules that make image features of pixels, for a model whose ``get_image_features`` depends on nothing else and whose ``forward``
         takes its result as ``mm_encoder_outputs``; none says that features of this family cannot be computed once and given back."""
         return ()
+
+
+def special_tokens(processor: Any) -> set[str]:
+    """Every text that is one token with a meaning of its own: ends, turns, images."""
+    tokenizer = processor.tokenizer
+    return {processor.image_token, *tokenizer.all_special_tokens, *(str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)}
 
 
 def begun(processor: Any, text: str) -> bool:

@@ -15,6 +15,7 @@ from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.models.processors import load_processor
 from pytest_mllmu.models.registry import families, family_of
 from pytest_mllmu.models.said import said
+from pytest_mllmu.models.selfcheck import misfit
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
@@ -60,7 +61,7 @@ def load(
     for what, keys in (("missing", loaded["missing_keys"]), ("unexpected", loaded["unexpected_keys"])):
         if keys:
             raise ModelError(f"{folder}: cannot be loaded as {name}: {len(keys)} weights are {what}, such as {min(keys)}")
-    if wrong := family.check(model, processor):
+    if wrong := misfit(family, model, processor):
         raise ModelError(f"{folder}: {wrong}")
     return Bundle(model.eval() if "device_map" in settings else model.to(device).eval(), processor, family)
 

@@ -208,3 +208,12 @@ def test_a_step_of_gradient_ascent_changes_the_adapter_on_the_language_model_onl
     merged = load(tmp_path / "adapter", "cpu", base=load(path, "cpu"))
     assert torch.allclose(logits(merged, batch.inputs), logits(Bundle(model, fresh.processor, fresh.family), batch.inputs), atol=CLOSE)
     assert not torch.allclose(logits(merged, batch.inputs), logits(load(path, "cpu"), batch.inputs), atol=CLOSE)
+
+
+def test_half_precision_takes_the_same_inputs(kind: str, folder: Path, shared: Bundle) -> None:
+    """As a 7B checkpoint is loaded: answers come, and log-probabilities are near those in float32."""
+    half = load(zoo.saved(kind, folder)[0], "cpu", dtype="bfloat16")
+    chosen = [row for row in questions() if row.question.task == "classification"]
+    for one, other in zip(answer(half, chosen), answer(shared, chosen), strict=True):
+        assert one.options == pytest.approx(other.options, abs=0.3)
+    assert len(answer(half, questions()[4:6])) == 2

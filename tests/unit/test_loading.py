@@ -249,3 +249,35 @@ def test_a_device_map_is_followed(saved: Path) -> None:
 def test_four_bit_names_the_extra_when_it_is_not_installed(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_mllmu.models.loading.find_spec", lambda name: None)
     refused(lambda: load(saved, "cpu", four_bit=True), "4-bit weights need bitsandbytes", "pip install 'pytest-mllmu[quant]'")
+
+
+def test_four_bit_is_nf4_and_computes_in_the_chosen_dtype(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def load_nothing(folder: Path, **settings: Any) -> None:
+        asked.append(settings)
+        raise OSError("not here")
+
+    monkeypatch.setattr("pytest_mllmu.models.loading.find_spec", lambda name: "installed")
+    monkeypatch.setattr("transformers.BitsAndBytesConfig", dict)
+    monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", load_nothing)
+    for dtype, compute in (("auto", "bfloat16"), ("float16", "float16")):
+        refused(lambda dtype=dtype: load(saved, "cuda:1", dtype=dtype, four_bit=True), "cannot be loaded as LLaVA: not here")
+        config = asked[-1]["quantization_config"]
+        assert (config["load_in_4bit"], config["bnb_4bit_quant_type"], config["bnb_4bit_compute_dtype"]) == (True, "nf4", compute)
+        assert asked[-1]["device_map"] == {"": "cuda:1"}
+    refused(lambda: load(saved, "cpu"), "not here")
+    assert "quantization_config" not in asked[-1]
+    assert (asked[-1]["use_safetensors"], asked[-1]["local_files_only"], asked[-1]["trust_remote_code"]) == (True, True, False)
+
+
+def test_an_adapter_on_a_quantised_model_is_not_rounded_into_it(adapter: tuple[Path, torch.Tensor]) -> None:
+    """Nor can it have a second one: peft would train it on names that the stored adapter does not know."""
+    folder, expected = adapter
+    bundle = random_bundle()
+    bundle.model.is_quantized = True
+    loaded = with_adapter(bundle, folder)
+    assert any("lora_A" in name for name, _ in loaded.model.named_parameters())
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+    assert torch.allclose(logits(loaded), expected, atol=1e-5)
+    refused(lambda: adapted(loaded, Lora(), 0), "cannot take a second one")
