@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from pytest_mllmu.benchmark.profiles import Benchmark
-from pytest_mllmu.embedded import tiny
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.embedded.persons import people
-from pytest_mllmu.methods import method, methods
+from pytest_mllmu.embedded.tiny import BACKGROUND, EMBEDDED
+from pytest_mllmu.methods import method, registry
 from pytest_mllmu.methods import unlearn as unlearning
-from pytest_mllmu.methods.base import UnlearnStep
-from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.methods.base import LossMethod, UnlearnStep
+from pytest_mllmu.models.families import Bundle, unwrapped
 from pytest_mllmu.models.llava import Llava
-from pytest_mllmu.pipeline import runtime
 from pytest_mllmu.progress import Progress
+from pytest_mllmu.runtime import runtime
 from pytest_mllmu.training import loop, packing, reference
 from pytest_mllmu.training.lora import Lora
 from pytest_mllmu.training.plan import Part, Step, planned
@@ -53,8 +53,7 @@ class Plain(Llava):
         return ()
 
     def answer_logits(self, model: Any, inputs: dict[str, torch.Tensor], asked: torch.Tensor) -> torch.Tensor:
-        whole = model.get_base_model() if hasattr(model, "get_base_model") else model
-        logits: torch.Tensor = whole(**inputs).logits[:, -asked.shape[1] - 1 : -1][asked]
+        logits: torch.Tensor = unwrapped(model)(**inputs).logits[:, -asked.shape[1] - 1 : -1][asked]
         return logits
 
 
@@ -72,8 +71,9 @@ def bundle(model: str, family: Llava) -> Bundle:
     from transformers import LlavaForConditionalGeneration
 
     torch.manual_seed(0)
-    processor = tiny.build_processor(people("background", tiny.BACKGROUND, 0), 0)
-    built = tiny.build_model(processor)
+    made = EMBEDDED["tiny-llava"]
+    processor = made.build_processor(people("background", BACKGROUND, 0), 0)
+    built = made.build_model(processor)
     if model == "image-576":
         size, built.config.vision_config.image_size, built.config.vision_config.patch_size = 336, 336, 14
         built = LlavaForConditionalGeneration(built.config)
@@ -111,12 +111,13 @@ def way(name: str) -> Iterator[None]:
 
 def epoch(name: str, model: str, chosen: str, benchmark: Benchmark) -> Epoch:
     """One epoch of a method, on a fresh model."""
-    made, found = method(chosen), Epoch()
-    made.lora = Lora(dropout=0.0)
-    loss, shares = made.loss, [1.0]
+    kind, found = type(method(chosen)), Epoch()
+    assert issubclass(kind, LossMethod)
+    loss, shares = kind.loss, [1.0]
 
-    def recorded(step: UnlearnStep) -> Any:
-        value = loss(step)
+    def recorded(made: LossMethod, step: UnlearnStep) -> Any:
+        value = loss(made, step)
+        assert step.forget is not None
         if shares[-1] > 1 - 1e-6:
             shares[-1] = 0.0
             found.losses.append(0.0)
@@ -127,12 +128,20 @@ def epoch(name: str, model: str, chosen: str, benchmark: Benchmark) -> Epoch:
     def timed(*args: Any, **options: Any) -> Any:
         began = time.perf_counter()
         result = loop.train(*args, **options)
-        found.seconds = time.perf_counter() - began
+        found.seconds += time.perf_counter() - began
         return result
 
-    hyper = replace(made.tiny, lr=made.tiny.lr / 10, epochs=1, batch=ROWS, packed=True)
-    with way(name), patch.object(made, "loss", recorded), patch.object(unlearning, "train", timed):
-        unlearning.unlearn(made, bundle(model, Plain() if name == "plain" else Llava()), benchmark, hyper, 0, Progress.silent(), chosen)
+    hyper = replace(kind.tiny, lr=kind.tiny.lr / 10, epochs=1, batch=ROWS, packed=True)
+    family = Plain() if name == "plain" else Llava()
+    oracle = bundle(model, family) if chosen == "npo" else None
+    with way(name), patch.object(kind, "loss", recorded), patch.object(kind, "lora", Lora(dropout=0.0)), patch.object(unlearning, "train", timed):
+        unlearning.unlearn(method_of(chosen), bundle(model, family), benchmark, "multimodal", hyper, 0, Progress.silent(), chosen, oracle)
+    return found
+
+
+def method_of(name: str) -> LossMethod:
+    found = method(name)
+    assert isinstance(found, LossMethod)
     return found
 
 
@@ -159,7 +168,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Ratios of training time to the plain way")
     parser.add_argument("--people", type=int, default=10, help="people to forget, and as many others")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--methods", default=",".join(methods()))
+    trained = [name for name, kind in registry().items() if issubclass(kind, LossMethod)]
+    parser.add_argument("--methods", default=",".join(trained))
     parser.add_argument("--models", default=",".join(GOALS))
     chosen = parser.parse_args()
     benchmark = synthetic_benchmark(2 * chosen.people, 1, 50, 0)
@@ -167,7 +177,7 @@ def main() -> None:
         sound = True
         for model in chosen.models.split(","):
             print(f"{model}: goal {GOALS[model]}x", flush=True)
-            epoch("plain", model, next(iter(methods())), synthetic_benchmark(2, 1, 50, 0))  # what is slow only once: imports, threads, memory
+            epoch("plain", model, trained[0], synthetic_benchmark(2, 1, 50, 0))  # what is slow only once: imports, threads, memory
             for name in chosen.methods.split(","):
                 sound &= compare(model, name, benchmark, chosen.rounds)
     raise SystemExit(0 if sound else 1)
