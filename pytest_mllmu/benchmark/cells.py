@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,20 @@ TYPES: dict[str, Modality] = {"Image_Textual": "multimodal", "Pure_Text": "unimo
 TYPE_OF = {modality: name for name, modality in TYPES.items()}
 MAX_JSON = 10_000_000
 """Characters of a JSON cell: data is untrusted."""
+
+
+Options = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A question before it has an id."""
+
+    modality: Modality
+    task: Task
+    text: str
+    answer: str
+    options: Options = ()
 
 
 @dataclass(frozen=True)
@@ -46,27 +60,34 @@ def pairs_of(value: Any, place: Place) -> tuple[TrainingPair, ...]:
 
 
 def derived_pairs(profile: Profile) -> tuple[TrainingPair, ...]:
-    """Training pairs for data that brings none: see the head of this module."""
+    """Training pairs for data that brings none: see the head of parquet.py."""
     described = bool(profile.question.strip() and profile.answer.strip())
     description = (TrainingPair(profile.question, profile.answer, "multimodal"),) if described else ()
     asked = [question for task in ("generation", "classification") for question in profile.questions if question.task == task]
     return description + tuple(TrainingPair(question.text, question.answer_text, question.modality) for question in asked)
 
 
-def questions_of(values: dict[str, Any], place: Place, kind: str, person: str) -> tuple[Question, ...]:
+def numbered(bodies: Iterable[Body], kind: str, person: str) -> tuple[Question, ...]:
     """In the order of modality, task and row; an id is made of them, so data that is written and read again keeps its ids."""
-    bodies: dict[tuple[Modality, Task], list[tuple[str, str, tuple[tuple[str, str], ...]]]]
-    bodies = {(modality, task): [] for modality in MODALITIES for task in TASKS}
+    rows: dict[tuple[Modality, Task], list[Body]] = {(modality, task): [] for modality in MODALITIES for task in TASKS}
+    for body in bodies:
+        rows[body.modality, body.task].append(body)
+    return tuple(
+        Question(f"{kind}-{person}-{task}-{modality}-{number}", person, task, modality, body.text, body.answer, body.options)
+        for (modality, task), found in rows.items()
+        for number, body in enumerate(found)
+    )
+
+
+def bodies_of(values: dict[str, Any], place: Place) -> Iterator[Body]:
+    """The questions of a row, as MLLMU-Bench releases them."""
     for task, column in LISTS.items():
         spot = place.inside(column)
-        for modality, record, inner in _chosen(values[column], spot) if task == "classification" else _open(values[column], spot):
-            body = _choice(record, inner) if task == "classification" else (_said(record, "Question", inner), _said(record, "Ground_Truth", inner), ())
-            bodies[modality, task].append(body)
-    return tuple(
-        Question(f"{kind}-{person}-{task}-{modality}-{number}", person, task, modality, *body)
-        for (modality, task), rows in bodies.items()
-        for number, body in enumerate(rows)
-    )
+        if task == "classification":
+            yield from (_choice(modality, record, inner) for modality, record, inner in _chosen(values[column], spot))
+        else:
+            for modality, record, inner in _open(values[column], spot):
+                yield Body(modality, task, _said(record, "Question", inner), _said(record, "Ground_Truth", inner))
 
 
 def _chosen(value: Any, place: Place) -> Iterator[tuple[Modality, dict[str, Any], Place]]:
@@ -86,23 +107,32 @@ def _open(value: Any, place: Place) -> Iterator[tuple[Modality, dict[str, Any], 
         yield _modality(_field(record, "Type", spot), spot.inside("Type")), record, spot
 
 
-def _choice(record: dict[str, Any], place: Place) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _choice(modality: Modality, record: dict[str, Any], place: Place) -> Body:
     text, answer = _said(record, "Question", place), _said(record, "Correct_Answer", place).strip()
-    spot = place.inside("Options")
-    options = _field(record, "Options", place)
-    if not isinstance(options, dict):
-        raise spot.error(f"{named(options)}; it should hold an option per letter")
-    given = {letter: text_of(option, spot.inside(letter), blank=True) for letter, option in options.items() if option is not None}
+    options = options_of(_field(record, "Options", place), place.inside("Options"))
+    return Body(modality, "classification", text, checked(answer, options, place.inside("Correct_Answer")), options)
+
+
+def options_of(value: Any, place: Place) -> Options:
+    """The options by letter; null and blank ones are dropped."""
+    if not isinstance(value, dict):
+        raise place.error(f"{named(value)}; it should hold an option per letter")
+    given = {letter: text_of(option, place.inside(letter), blank=True) for letter, option in value.items() if option is not None}
     kept = tuple(sorted((letter, option) for letter, option in given.items() if option.strip()))
     wrong = [letter for letter, _ in kept if len(letter) != 1 or not "A" <= letter <= "Z"]
     if wrong:
-        raise spot.error(f"{wrong[0]!r} is no option letter; use A, B, C, D")
-    letters = [letter for letter, _ in kept]
-    if len(letters) < 2:
-        raise spot.error(f"{len(letters)} option(s); a multiple-choice question needs at least two")
-    if answer not in letters:
-        raise place.inside("Correct_Answer").error(f"{shorter(answer)!r} is none of the options' letters {', '.join(letters)}")
-    return text, answer, kept
+        raise place.error(f"{shorter(repr(wrong[0]))} is no option letter; use A, B, C, D")
+    if len(kept) < 2:
+        raise place.error(f"{len(kept)} option(s); a multiple-choice question needs at least two")
+    return kept
+
+
+def checked(letter: str, options: Options, place: Place) -> str:
+    """The letter of the right option, if it is one."""
+    letters = [known for known, _ in options]
+    if letter not in letters:
+        raise place.error(f"{shorter(letter)!r} is none of the options' letters {', '.join(letters)}")
+    return letter
 
 
 def _modality(value: Any, place: Place) -> Modality:
@@ -142,8 +172,9 @@ def _said(record: dict[str, Any], name: str, place: Place) -> str:
     return text_of(_field(record, name, place), place.inside(name))
 
 
-def person_of(value: Any, place: Place) -> str:
-    return text_of(value, place)
+def told(value: Any, place: Place) -> str:
+    """A text that nobody needs; null is none."""
+    return text_of("" if value is None else value, place, blank=True)
 
 
 def text_of(value: Any, place: Place, blank: bool = False) -> str:

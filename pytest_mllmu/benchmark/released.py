@@ -1,8 +1,11 @@
-"""The released layout: which folders and columns there are, and how their files are opened and their rows found."""
+"""The released layout: which folders and columns there are, and how their files are opened and their rows found.
+
+UMU-Bench differs in the names of two folders (``ALIASES``) and in what the cells of a row say (umu.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pytest_mllmu.benchmark.cells import Place, first_line, person_of
+from pytest_mllmu.benchmark.cells import Place, first_line
 from pytest_mllmu.errors import DataError, did_you_mean
 
 FULL, TEST, CELEBRITIES, TRAINING = "Full_Set", "Test_Set", "Retain_Set", "ft_Data"
 REQUIRED = (FULL, TEST, CELEBRITIES)
+ALIASES = {FULL: ("full_data",), CELEBRITIES: ("Real_Person_Set", "real_person")}
+"""What UMU-Bench calls them, in its description and in its repository."""
 KINDS = {FULL: "full", TEST: "test", CELEBRITIES: "celebrity"}
 DESCRIPTION = ("biography", "question", "answer")
 LABEL = b"pytest_mllmu"
@@ -24,19 +29,29 @@ MAX_PICTURE = 100_000_000
 """Of a picture file, in bytes: data is untrusted."""
 
 
+def located(folder: Path, config: str) -> Path:
+    """Where a set is, or would be."""
+    there = [folder / name for name in (config, *ALIASES.get(config, ())) if (folder / name).is_dir()]
+    if len(there) > 1:
+        raise DataError(f"{there[0].name!r} and {there[1].name!r} are two names of one set; keep one", file=folder)
+    return there[0] if there else folder / config
+
+
 def shards(folder: Path, config: str) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"no such folder; it should hold {', '.join(REQUIRED)}", file=folder)
-    if not (folder / config).is_dir():
+    place = located(folder, config)
+    if not place.is_dir():
         there = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        others = ", ".join(f"{'/'.join(names)} for {name}" for name, names in ALIASES.items())
         raise DataError(
             f"no folder {config!r}{did_you_mean(config, there)}; here are: {', '.join(there) or 'none'}; "
-            f"needed: {', '.join(REQUIRED)}; optional: {TRAINING}, forget_P with retain_(100-P)",
+            f"needed: {', '.join(REQUIRED)}; optional: {TRAINING}, forget_P with retain_(100-P); UMU-Bench: {others}, no {TEST}",
             file=folder,
         )
-    shards = sorted(path for path in (folder / config).glob("*.parquet") if not path.name.startswith("."))
+    shards = sorted(path for path in place.glob("*.parquet") if not path.name.startswith("."))
     if not shards:
-        raise DataError("no parquet file in this folder; expected train-00000-of-00001.parquet or several shards", file=folder / config)
+        raise DataError("no parquet file in this folder; expected train-00000-of-00001.parquet or several shards", file=place)
     return shards
 
 
@@ -72,8 +87,8 @@ def cell(column: Any, place: Place) -> Any:
         raise place.error(f"unreadable value: {first_line(error)}; text must be UTF-8") from None
 
 
-def read_ids_of(folder: Path, config: str) -> dict[str, Place]:
-    """Where the row of each person is."""
+def read_ids_of(folder: Path, config: str, person_of: Callable[[Any, Place], str]) -> dict[str, Place]:
+    """Where the row of each person is; ``person_of`` reads an ``ID`` cell."""
     found: dict[str, Place] = {}
     for path in shards(folder, config):
         for row, values in enumerate(read_rows(path, ["ID"])):
