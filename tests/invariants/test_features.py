@@ -86,7 +86,8 @@ def test_what_is_trained_is_not_remembered(towered: list[int], part: str) -> Non
 
 def test_an_adapter_on_the_tower_is_seen() -> None:
     class Everywhere(Llava):
-        lora_targets = r".*\.(q_proj|v_proj)"
+        def lora_targets(self, model: Any) -> str:
+            return r".*\.(q_proj|v_proj)"
 
     bundle = random_bundle()
     adapted(Bundle(bundle.model, bundle.processor, Everywhere()), Lora(), 0)

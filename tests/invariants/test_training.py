@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 import torch
 
+from pytest_mllmu.benchmark.profiles import Modality, Profile
 from pytest_mllmu.embedded import tiny
 from pytest_mllmu.errors import TrainingError
-from pytest_mllmu.methods import method
+from pytest_mllmu.methods.ga import GradientAscent
 from pytest_mllmu.methods.unlearn import unlearn
 from pytest_mllmu.models.loading import load
 from pytest_mllmu.pipeline import Pipeline
 from pytest_mllmu.settings import Settings
-from pytest_mllmu.training.batches import IGNORED, Encoder
+from pytest_mllmu.training.batches import IGNORED, Encoder, Example
 from pytest_mllmu.training.loop import Hyper, answer_loss, train
 from pytest_mllmu.training.lora import Lora, adapted
 from tests.models import SILENT, benchmark, person, random_bundle, same, weights
@@ -27,7 +28,7 @@ HYPER = Hyper(lr=1e-3, epochs=2, batch=16)
 
 
 def unlearned(seed: int) -> Any:
-    return unlearn(method("ga"), random_bundle(), benchmark(), HYPER, seed, SILENT, "unlearning")
+    return unlearn(GradientAscent(), random_bundle(), benchmark(), "multimodal", HYPER, seed, SILENT, "unlearning")
 
 
 def fine_tuned(seed: int) -> dict[str, torch.Tensor]:
@@ -73,7 +74,7 @@ def test_unlearning_moves_the_whole_adapter_and_nothing_else() -> None:
     assert len(adapter) == 3 * 7 * 2
     # Every B begins at zero; every A moves as soon as its B is not zero.
     assert all(value.abs().max() > 0 for name, value in adapter.items() if "lora_B" in name)
-    still = weights(unlearn(method("ga"), random_bundle(), benchmark(), replace(HYPER, lr=0.0), 0, SILENT, "unlearning"))
+    still = weights(unlearn(GradientAscent(), random_bundle(), benchmark(), "multimodal", replace(HYPER, lr=0.0), 0, SILENT, "unlearning"))
     assert not [name for name, value in adapter.items() if torch.equal(value, still[name])]
 
 
@@ -93,9 +94,26 @@ def test_gradient_ascent_makes_the_forget_set_less_likely() -> None:
 def test_only_the_people_to_forget_are_unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     pairs = Encoder.pairs
-    monkeypatch.setattr(Encoder, "pairs", lambda encoder, profile: seen.append(profile.id) or pairs(encoder, profile))  # type: ignore[func-returns-value]
+    kinds: list[str | None] = []
+
+    def watched(encoder: Encoder, profile: Profile, modality: Modality | None = None) -> list[Example]:
+        seen.append(profile.id)
+        kinds.append(modality)
+        return pairs(encoder, profile, modality)
+
+    monkeypatch.setattr(Encoder, "pairs", watched)
     unlearned(0)
     assert seen == list(benchmark().forget_ids)
+    assert set(kinds) == {"multimodal"}
+
+
+def test_pairs_of_one_modality() -> None:
+    encoder = Encoder(random_bundle())
+    both, seen, read = (encoder.pairs(person(), modality) for modality in (None, "multimodal", "unimodal"))
+    assert both == [row for row in both if row in seen or row in read]
+    assert len(both) == len(seen) + len(read)
+    assert all(row.picture for row in seen)
+    assert not any(row.picture for row in read)
 
 
 def test_padding_does_not_change_the_loss_of_a_row() -> None:
@@ -128,11 +146,12 @@ def test_a_failed_fine_tuning_leaves_no_half_trained_base_behind(tmp_path: Path,
     monkeypatch.setattr(tiny, "THREADS", 1)
     monkeypatch.setattr(tiny, "build_base", lambda *args: random_bundle())
     monkeypatch.setattr(tiny, "fine_tune", ruin)
-    pipeline = Pipeline(Settings(profiles=6, celebrities=3, forget=34, cache=tmp_path), SILENT)
+    pipeline = Pipeline(Settings(profiles=6, celebrities=3, forget=(34,), cache=tmp_path), SILENT)
+    models = pipeline.models
     with pytest.raises(TrainingError):
-        pipeline.load(pipeline.vanilla)
-    assert not pipeline.stored(pipeline.vanilla)
-    assert same(weights(pipeline.load(pipeline.base).model), weights(random_bundle().model))
+        models.load(models.vanilla())
+    assert not models.stored(models.vanilla())
+    assert same(weights(models.load(models.base).model), weights(random_bundle().model))
 
 
 def test_an_unlearned_model_is_the_vanilla_with_its_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,17 +159,18 @@ def test_an_unlearned_model_is_the_vanilla_with_its_adapter(tmp_path: Path, monk
     monkeypatch.setattr(tiny, "THREADS", 1)
     monkeypatch.setattr(tiny, "build_base", lambda *args: random_bundle())
     monkeypatch.setattr(tiny, "fine_tune", lambda *args: None)
-    settings = Settings(profiles=6, celebrities=3, forget=34, cache=tmp_path, lr=1e-3, epochs=1)
+    settings = Settings(profiles=6, celebrities=3, forget=(34,), cache=tmp_path, lr=1e-3, epochs=1)
     pipeline = Pipeline(settings, SILENT)
-    candidate = pipeline.unlearned("ga")
-    first = weights(pipeline.load(candidate).model)
-    assert same(weights(pipeline.load(pipeline.vanilla).model), weights(random_bundle().model))
-    assert same(first, weights(pipeline.load(candidate).model))
-    assert same(first, weights(Pipeline(settings, SILENT).load(candidate).model))
+    models = pipeline.models
+    candidate = models.unlearned("ga")
+    first = weights(models.load(candidate).model)
+    assert same(weights(models.load(models.vanilla()).model), weights(random_bundle().model))
+    assert same(first, weights(models.load(candidate).model))
+    assert same(first, weights(Pipeline(settings, SILENT).models.load(candidate).model))
     assert not same(first, weights(random_bundle().model))
     stored = pipeline.store.find("model", candidate.inputs)
     assert stored is not None
     assert not [file for file in stored.path.iterdir() if str(tmp_path).encode() in file.read_bytes()]
-    vanilla = pipeline.store.find("model", pipeline.vanilla.inputs)
+    vanilla = pipeline.store.find("model", models.vanilla().inputs)
     assert vanilla is not None
     assert same(weights(load(vanilla.path, "cpu").model), weights(random_bundle().model))

@@ -182,7 +182,7 @@ def test_a_person_who_is_still_known_fails() -> None:
     assert forgotten.status == "pass"
     assert "2 of 10" in forgotten.message
     assert "below the floor" in forgotten.message
-    assert judge_person("p3", same, vanilla, POLICIES["off"], "GA").status == "pass"
+    assert judge_person("p3", same, vanilla, POLICIES["off"], "GA").status == "off"
 
 
 def test_a_person_of_another_split_or_nobody_is_inconclusive() -> None:
