@@ -18,7 +18,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_mllmu.benchmark.cells import MAX_JSON, Body, Options, Place, checked, first_line, json_of, named, options_of, shorter, text_of
+from pytest_mllmu.benchmark import cells
+from pytest_mllmu.benchmark.cells import Body, Options, Place, checked, first_line, json_of, named, options_of, shorter, text_of
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Task, TrainingPair
 
 TASKS: dict[Task, str] = {"classification": "Classify", "generation": "Generation", "cloze": "Cloze"}
@@ -196,7 +197,7 @@ def _parsed(value: Any, place: Place) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        if len(value) <= MAX_JSON:
+        if len(value) <= cells.MAX_JSON:
             return json.loads(value)
     except (ValueError, RecursionError):
         return _literal(value, place)
@@ -211,5 +212,5 @@ def _literal(text: str, place: Place) -> Any:
             warnings.simplefilter("ignore")  # of backslashes that Python would rather see doubled
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        said = first_line(error).partition(": <")[0]  # Python adds the address of its syntax node
-        raise place.error(f"neither JSON nor a Python dict: {said}") from None
+        said = re.split(r":? \(?<", first_line(error))[0]  # Python adds "(<unknown>, line 1)", or the address of a syntax node
+        raise place.error(f"neither JSON nor a Python dict: {'nested too deeply' if isinstance(error, MemoryError) else said}") from None
