@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_mllmu.benchmark import cells
-from pytest_mllmu.benchmark.cells import Body, Options, Place, checked, first_line, json_of, named, options_of, shorter, text_of
+from pytest_mllmu.benchmark.cells import Body, Options, Place, checked, first_line, json_of, listed, named, options_of, shorter, text_of
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Task, TrainingPair
 
 TASKS: dict[Task, str] = {"classification": "Classify", "generation": "Generation", "cloze": "Cloze"}
@@ -105,7 +105,7 @@ def _records(value: Any, place: Place, modality: Modality | None, depth: int) ->
 def _both(value: dict[str, Any], place: Place, modality: Modality | None, depth: int) -> Iterator[tuple[Modality, dict[str, Any], Place]]:
     sides = {NAMES[_plain(key)]: key for key in value}
     if len(sides) < len(MODALITIES) or len(value) > len(sides) or modality:
-        raise place.error(f"it has {shorter(', '.join(value))}; it should have unimodal and muitimodal (or multimodal), once")
+        raise place.error(f"it has {listed(value)}; it should have unimodal and muitimodal (or multimodal), once")
     groups = [value[sides[side]] for side in MODALITIES]
     shared = [name for name in groups[0] if name in groups[1]] if all(isinstance(group, dict) for group in groups) else []
     for side, group in zip(MODALITIES, groups, strict=True):
@@ -131,19 +131,19 @@ def _body(task: Task, modality: Modality, record: dict[str, Any], place: Place) 
     if task != "classification":
         return Body(modality, task, text, _said(record, ANSWER, place))
     key, value = _one(_fields(record, place), OPTIONS, place)
-    listed = isinstance(value, list)
-    options = options_of({chr(ord("A") + number): option for number, option in enumerate(value)} if listed else value, place.inside(key))
+    in_list = isinstance(value, list)
+    options = options_of({chr(ord("A") + number): option for number, option in enumerate(value)} if in_list else value, place.inside(key))
     key, value = _one(_fields(record, place), CHOSEN, place)
     spot = place.inside(key)
-    return Body(modality, task, text, _letter(text_of(value, spot).strip(), options, listed, spot), options)
+    return Body(modality, task, text, _letter(text_of(value, spot).strip(), options, in_list, spot), options)
 
 
-def _letter(answer: str, options: Options, listed: bool, place: Place) -> str:
+def _letter(answer: str, options: Options, in_list: bool, place: Place) -> str:
     """The letter of an answer such as "B", "b", "B." or "B. text", or the right option in words."""
     found = re.match(r"([A-Za-z])(?:$|[.:)])", answer)
     by_letter = found[1].upper() if found and found[1].upper() in dict(options) else None
     in_words = [letter for letter, option in options if option.strip() == answer]
-    if listed and by_letter and in_words and in_words != [by_letter]:  # a list of, say, blood groups
+    if in_list and by_letter and in_words and in_words != [by_letter]:  # a list of, say, blood groups
         raise place.error(f"{shorter(answer)!r} is the letter of one option and the text of another; give the options with their letters")
     if by_letter:
         return by_letter
@@ -162,7 +162,7 @@ def _one(fields: dict[str, tuple[str, Any]], names: tuple[str, ...], place: Plac
     for name in names:
         if name in fields:
             return fields[name]
-    raise place.error(f"no field {' or '.join(map(repr, names))}; it has: {shorter(', '.join(key for key, _ in fields.values())) or 'none'}")
+    raise place.error(f"no field {' or '.join(map(repr, names))}; it has: {listed(key for key, _ in fields.values())}")
 
 
 def _fields(record: dict[str, Any], place: Place) -> dict[str, tuple[str, Any]]:
