@@ -22,18 +22,18 @@ from tests.umu import plain_json, write
 
 quick = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 WORDS = st.sampled_from([*umu.NAMES, "um\n", "question", "Question", "answer", "Correct_Answer", "options", "Type", "A", "B", "B. x", "x", "", "\ud800"])
-OPTIONS = st.dictionaries(st.sampled_from(["A", "B", "C", "b"]), WORDS | st.none(), max_size=4) | st.lists(WORDS, max_size=4)
-QUESTIONS = st.fixed_dictionaries({"question": WORDS, "answer": WORDS}, optional={"options": OPTIONS, "type": WORDS})
-VALUES = st.recursive(
+SOUND = st.sampled_from(["A", "B", "B. x", "x", "y"])
+OPTIONS = st.dictionaries(st.sampled_from("ABC"), SOUND, min_size=2, max_size=3) | st.lists(SOUND | st.none(), max_size=4)
+QUESTIONS = st.fixed_dictionaries({"question": SOUND, "answer": SOUND, "options": OPTIONS})
+GROUPS = st.lists(QUESTIONS, max_size=2) | st.dictionaries(SOUND, QUESTIONS, max_size=2)
+SIDES = st.fixed_dictionaries({"unimodal": GROUPS, "muitimodal": GROUPS}) | GROUPS
+VALUES = SIDES | st.recursive(
     st.none() | st.integers() | WORDS | QUESTIONS,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(WORDS, inner, max_size=4)
-        | st.fixed_dictionaries({"unimodal": inner, "muitimodal": inner})
-        | st.fixed_dictionaries({"question": inner, "answer": inner})
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4) | st.fixed_dictionaries({"question": inner, "answer": inner}),
     max_leaves=12,
 )
+"""Cells that are nearly right, and others."""
+
 PLACE = Place(Path("some.parquet"), 4)
 
 
