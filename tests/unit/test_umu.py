@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pytest_mllmu.benchmark import cells, umu
+from pytest_mllmu.benchmark import cells, loose, umu
 from pytest_mllmu.benchmark.cells import Body, Place
 from pytest_mllmu.benchmark.parquet import read_benchmark, read_ids
 from pytest_mllmu.benchmark.profiles import Benchmark, Profile, TrainingPair
@@ -369,7 +369,7 @@ def test_bad_cells_are_told(data: Path, column: str, value: Any, place: str, pro
     ("limit", "text", "problem"), [("MAX_LITERAL", "{'a': 1}", "too long to be a Python dict"), ("MAX_JSON", '{"a": 1}', "JSON of 8 characters")]
 )
 def test_huge_cells_are_refused(monkeypatch: pytest.MonkeyPatch, limit: str, text: str, problem: str) -> None:
-    monkeypatch.setattr(cells if limit == "MAX_JSON" else umu, limit, 5)
+    monkeypatch.setattr(cells if limit == "MAX_JSON" else loose, limit, 5)
     with pytest.raises(DataError, match=problem) as caught:
         bodies("Classify", text)
     assert_place(caught.value, HERE.file, 4, "cell.Classify")
