@@ -164,7 +164,7 @@ def json_of(text: str, place: Place) -> Any:
 
 def _field(record: dict[str, Any], name: str, place: Place) -> Any:
     if name not in record:
-        raise place.error(f"no field {name!r}{did_you_mean(name, record)}; it has: {shorter(', '.join(record)) or 'none'}")
+        raise place.error(f"no field {name!r}{did_you_mean(name, record)}; it has: {listed(record)}")
     return record[name]
 
 
@@ -198,6 +198,11 @@ def named(value: Any) -> str:
     if value is None:
         return "nothing here (null)"
     return f"{shorter(repr(value))} ({type(value).__name__})"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names that data gave, on one line."""
+    return shorter(", ".join(name if name.isprintable() else repr(name) for name in names)) or "none"
 
 
 def shorter(text: str, limit: int = 80) -> str:

@@ -11,14 +11,12 @@ Questions of one name are the two modalities of one question and get the same nu
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_mllmu.benchmark.cells import MAX_JSON, Body, Options, Place, checked, first_line, json_of, named, options_of, shorter, text_of
+from pytest_mllmu.benchmark.cells import Body, Options, Place, checked, listed, named, options_of, shorter, text_of
+from pytest_mllmu.benchmark.loose import fields_of, name_of, one_of, parsed, plain, said
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Task, TrainingPair
 
 TASKS: dict[Task, str] = {"classification": "Classify", "generation": "Generation", "cloze": "Cloze"}
@@ -31,22 +29,20 @@ NAMES: dict[str, Modality] = {
 QUESTION, KIND, OPTIONS = ("question",), ("type", "modality"), ("options",)
 ANSWER = ("answer", "ground_truth", "correct_answer")
 CHOSEN = ("correct_answer", "answer")
-MAX_LITERAL = 1_000_000
-"""Characters of a Python literal: its syntax tree takes a hundred times the memory."""
 DEPTH = 4
 """Of lists and objects around a question: the modality, its name, and two to spare."""
 
 
 def bodies_of(values: dict[str, Any], place: Place) -> Iterator[Body]:
-    """The questions of a row, those of one name at the same position in both modalities."""
+    """The questions of a row, those of one name at the same position in both modalities. Raises DataError."""
     for task, column in TASKS.items():
         spot = place.inside(column)
-        for modality, record, inner in _records(_parsed(values[column], spot), spot, None, DEPTH):
+        for modality, record, inner in _records(parsed(values[column], spot), spot, None, DEPTH):
             yield _body(task, modality, record, inner)
 
 
 def pairs_of(values: dict[str, Any], place: Place) -> tuple[TrainingPair, ...] | None:
-    """The training pairs of a row; None when it has neither column, or nulls in both."""
+    """The training pairs of a row; None when it has neither column, or nulls in both. Raises DataError."""
     given = {modality: values[column] for modality, column in PAIRS.items() if values.get(column) is not None}
     return tuple(pair for modality, value in given.items() for pair in _pairs(value, modality, place.inside(PAIRS[modality]))) if given else None
 
@@ -57,14 +53,14 @@ def person_of(value: Any, place: Place) -> str:
 
 
 def _pairs(value: Any, modality: Modality, place: Place) -> Iterator[TrainingPair]:
-    value = _parsed(value, place)
-    fields = _fields(value, place) if isinstance(value, dict) else {}
+    value = parsed(value, place)
+    fields = fields_of(value, place) if isinstance(value, dict) else {}
     questions = fields.get("question", ("", None))[1]
     if not isinstance(questions, dict | list):
         for _, record, spot in _records(value, place, modality, DEPTH):
-            yield TrainingPair(_said(record, QUESTION, spot), _said(record, ANSWER, spot), modality)
+            yield TrainingPair(said(record, QUESTION, spot), said(record, ANSWER, spot), modality)
         return
-    name, answers = _one(fields, ANSWER, place)
+    name, answers = one_of(fields, ANSWER, place)
     asked, told = _items(questions), _items(answers)
     if type(answers) is not type(questions) or asked.keys() != told.keys():
         only = sorted(map(str, asked.keys() ^ told.keys()))
@@ -90,11 +86,11 @@ def _records(value: Any, place: Place, modality: Modality | None, depth: int) ->
         for number, item in enumerate(value):
             yield from _records(_object(item, place.inside(number)), place.inside(number), modality, depth - 1)
         return
-    value = {_key(key, place): item for key, item in value.items()}
-    fields = _fields(value, place) if any(_plain(key) in QUESTION for key in value) else {}
+    value = {name_of(key, place): item for key, item in value.items()}
+    fields = fields_of(value, place) if any(plain(key) in QUESTION for key in value) else {}
     if fields:
         yield _own_modality(fields, modality, place), value, place
-    elif value and all(_plain(key) in NAMES for key in value):
+    elif value and all(plain(key) in NAMES for key in value):
         yield from _both(value, place, modality, depth)
     else:
         for name, item in value.items():
@@ -102,9 +98,9 @@ def _records(value: Any, place: Place, modality: Modality | None, depth: int) ->
 
 
 def _both(value: dict[str, Any], place: Place, modality: Modality | None, depth: int) -> Iterator[tuple[Modality, dict[str, Any], Place]]:
-    sides = {NAMES[_plain(key)]: key for key in value}
+    sides = {NAMES[plain(key)]: key for key in value}
     if len(sides) < len(MODALITIES) or len(value) > len(sides) or modality:
-        raise place.error(f"it has {shorter(', '.join(value))}; it should have unimodal and muitimodal (or multimodal), once")
+        raise place.error(f"it has {listed(value)}; it should have unimodal and muitimodal (or multimodal), once")
     groups = [value[sides[side]] for side in MODALITIES]
     shared = [name for name in groups[0] if name in groups[1]] if all(isinstance(group, dict) for group in groups) else []
     for side, group in zip(MODALITIES, groups, strict=True):
@@ -119,30 +115,30 @@ def _own_modality(fields: dict[str, tuple[str, Any]], around: Modality | None, p
             raise place.error("no modality: neither around the question (unimodal, muitimodal) nor in it (Type or modality)")
         return around
     key, value = fields[named_by[0]]
-    own = NAMES.get(_plain(value)) if isinstance(value, str) else None
+    own = NAMES.get(plain(value)) if isinstance(value, str) else None
     if own is None or around not in (None, own):
         raise place.inside(key).error(f"{named(value)}; it should be {around or 'unimodal or multimodal'}")
     return own
 
 
 def _body(task: Task, modality: Modality, record: dict[str, Any], place: Place) -> Body:
-    text = _said(record, QUESTION, place)
+    text = said(record, QUESTION, place)
     if task != "classification":
-        return Body(modality, task, text, _said(record, ANSWER, place))
-    key, value = _one(_fields(record, place), OPTIONS, place)
-    listed = isinstance(value, list)
-    options = options_of({chr(ord("A") + number): option for number, option in enumerate(value)} if listed else value, place.inside(key))
-    key, value = _one(_fields(record, place), CHOSEN, place)
+        return Body(modality, task, text, said(record, ANSWER, place))
+    key, value = one_of(fields_of(record, place), OPTIONS, place)
+    in_list = isinstance(value, list)
+    options = options_of({chr(ord("A") + number): option for number, option in enumerate(value)} if in_list else value, place.inside(key))
+    key, value = one_of(fields_of(record, place), CHOSEN, place)
     spot = place.inside(key)
-    return Body(modality, task, text, _letter(text_of(value, spot).strip(), options, listed, spot), options)
+    return Body(modality, task, text, _letter(text_of(value, spot).strip(), options, in_list, spot), options)
 
 
-def _letter(answer: str, options: Options, listed: bool, place: Place) -> str:
+def _letter(answer: str, options: Options, in_list: bool, place: Place) -> str:
     """The letter of an answer such as "B", "b", "B." or "B. text", or the right option in words."""
     found = re.match(r"([A-Za-z])(?:$|[.:)])", answer)
     by_letter = found[1].upper() if found and found[1].upper() in dict(options) else None
     in_words = [letter for letter, option in options if option.strip() == answer]
-    if listed and by_letter and in_words and in_words != [by_letter]:  # a list of, say, blood groups
+    if in_list and by_letter and in_words and in_words != [by_letter]:  # a list of, say, blood groups
         raise place.error(f"{shorter(answer)!r} is the letter of one option and the text of another; give the options with their letters")
     if by_letter:
         return by_letter
@@ -151,65 +147,7 @@ def _letter(answer: str, options: Options, listed: bool, place: Place) -> str:
     return checked(in_words[0] if in_words else answer, options, place)
 
 
-def _said(record: dict[str, Any], names: tuple[str, ...], place: Place) -> str:
-    key, value = _one(_fields(record, place), names, place)
-    return text_of(value, place.inside(key))
-
-
-def _one(fields: dict[str, tuple[str, Any]], names: tuple[str, ...], place: Place) -> tuple[str, Any]:
-    """The field of the first of these names that is there, as it is spelled, and what it holds."""
-    for name in names:
-        if name in fields:
-            return fields[name]
-    raise place.error(f"no field {' or '.join(map(repr, names))}; it has: {shorter(', '.join(key for key, _ in fields.values())) or 'none'}")
-
-
-def _fields(record: dict[str, Any], place: Place) -> dict[str, tuple[str, Any]]:
-    """By plain name, with the name as it is spelled."""
-    found: dict[str, tuple[str, Any]] = {}
-    for key, value in record.items():
-        plain = _plain(_key(key, place))
-        if plain in found:
-            raise place.error(f"{shorter(found[plain][0])!r} and {shorter(key)!r} are two spellings of one field; keep one")
-        found[plain] = key, value
-    return found
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", "_", name.strip().lower())
-
-
-def _key(key: Any, place: Place) -> str:
-    if not isinstance(key, str):
-        raise place.error(f"a field named {named(key)}; names should be texts")
-    return text_of(key, place, blank=True)
-
-
 def _object(item: Any, place: Place) -> Any:
     if not isinstance(item, dict | list):
         raise place.error(f"{named(item)}; it should be an object with named fields")
     return item
-
-
-def _parsed(value: Any, place: Place) -> Any:
-    """A cell's text as the value that it writes down; columns that are nested already are left as they are."""
-    if not isinstance(value, str):
-        return value
-    try:
-        if len(value) <= MAX_JSON:
-            return json.loads(value)
-    except (ValueError, RecursionError):
-        return _literal(value, place)
-    return json_of(value, place)
-
-
-def _literal(text: str, place: Place) -> Any:
-    if len(text) > MAX_LITERAL:
-        raise place.error(f"no JSON, and too long to be a Python dict: {len(text):,} characters; at most {MAX_LITERAL:,} are accepted")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of backslashes that Python would rather see doubled
-            return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        said = first_line(error).partition(": <")[0]  # Python adds the address of its syntax node
-        raise place.error(f"neither JSON nor a Python dict: {said}") from None
