@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -28,8 +28,8 @@ from pytest_mllmu.embedded import tiny
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.embedded.persons import people
 from pytest_mllmu.methods import method, methods
-from pytest_mllmu.methods import unlearn as unlearning
 from pytest_mllmu.methods.base import UnlearnStep
+from pytest_mllmu.methods.unlearn import unlearn
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.models.llava import Llava
 from pytest_mllmu.pipeline import runtime
@@ -66,22 +66,26 @@ class Epoch:
     losses: list[float] = field(default_factory=list)
 
 
+@cache
+def processor_of(model: str) -> Any:
+    found = tiny.build_processor(people("background", tiny.BACKGROUND, 0), 0)
+    if model != "image-576":
+        return found
+    images = type(found.image_processor)(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
+    return type(found)(images, found.tokenizer, patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1, image_token="<image>")
+
+
 def bundle(model: str, family: Llava) -> Bundle:
     """``tiny-llava`` has 9 image tokens; ``image-576`` is the same with LLaVA-1.5's 336 / 14 pixels: 576."""
     import torch
     from transformers import LlavaForConditionalGeneration
 
     torch.manual_seed(0)
-    processor = tiny.build_processor(people("background", tiny.BACKGROUND, 0), 0)
-    built = tiny.build_model(processor)
+    built = tiny.build_model(processor_of(model))
     if model == "image-576":
-        size, built.config.vision_config.image_size, built.config.vision_config.patch_size = 336, 336, 14
+        built.config.vision_config.image_size, built.config.vision_config.patch_size = 336, 14
         built = LlavaForConditionalGeneration(built.config)
-        images = type(processor.image_processor)(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
-        processor = type(processor)(
-            images, processor.tokenizer, patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1, image_token="<image>"
-        )
-    return Bundle(built.eval(), processor, family)
+    return Bundle(built.eval(), processor_of(model), family)
 
 
 def recut(cut: Callable[[Part], Iterator[Part]], rows: Any, beside: Any, epochs: int, batch: int, accumulate: int, seed: int, packed: bool) -> list[list[Step]]:
@@ -94,8 +98,11 @@ def by_length(part: Part) -> Iterator[Part]:
 
 
 def as_they_come(part: Part) -> Iterator[Part]:
-    for start in range(0, len(part.rows), PLAIN_ROWS):
-        yield Part(part.rows[start : start + PLAIN_ROWS], part.beside[start : start + PLAIN_ROWS])
+    rows, beside = part.rows, part.beside
+    count = -(-len(rows) // PLAIN_ROWS)
+    count = min(count, len(beside)) if beside else count  # no batch without its retain batch
+    for number in range(count):
+        yield Part(*(whole[number * len(whole) // count : (number + 1) * len(whole) // count] for whole in (rows, beside)))
 
 
 @contextmanager
@@ -124,15 +131,17 @@ def epoch(name: str, model: str, chosen: str, benchmark: Benchmark) -> Epoch:
         found.losses[-1] += value.item() * step.forget.share
         return value
 
-    def timed(*args: Any, **options: Any) -> Any:
+    run = loop._run
+
+    def timed(*args: Any) -> list[float]:
         began = time.perf_counter()
-        result = loop.train(*args, **options)
+        means = run(*args)
         found.seconds = time.perf_counter() - began
-        return result
+        return means
 
     hyper = replace(made.tiny, lr=made.tiny.lr / 10, epochs=1, batch=ROWS, packed=True)
-    with way(name), patch.object(made, "loss", recorded), patch.object(unlearning, "train", timed):
-        unlearning.unlearn(made, bundle(model, Plain() if name == "plain" else Llava()), benchmark, hyper, 0, Progress.silent(), chosen)
+    with way(name), patch.object(made, "loss", recorded), patch.object(loop, "_run", timed):
+        unlearn(made, bundle(model, Plain() if name == "plain" else Llava()), benchmark, hyper, 0, Progress.silent(), chosen)
     return found
 
 

@@ -33,7 +33,7 @@ def unlearn(
     """
     encoder = Encoder(bundle)
     forget = [row for profile in benchmark.people("forget") for row in encoder.pairs(profile)]
-    retain = retain_rows(encoder, benchmark, len(forget) * hyper.epochs, seed) if method.needs_retain else []
+    retain = retain_rows(encoder, benchmark, len(forget) * hyper.epochs, seed, hyper.packed) if method.needs_retain else []
     model = adapted(bundle, method.lora, seed)
 
     def loss(batch: Batch) -> Any:
@@ -44,7 +44,18 @@ def unlearn(
     return model
 
 
-def retain_rows(encoder: Encoder, benchmark: Benchmark, wanted: int, seed: int) -> list[Example]:
-    """As many retain pairs as training will use, drawn at random, or all: what is computed once of each is computed of no other."""
-    rows = [row for profile in benchmark.people("retain") for row in encoder.pairs(profile)]
-    return random.Random(f"{seed}/retain").sample(rows, wanted) if wanted < len(rows) else rows
+def retain_rows(encoder: Encoder, benchmark: Benchmark, wanted: int, seed: int, packed: bool = False) -> list[Example]:
+    """As many retain pairs as training will use, drawn at random, or all: what is computed once of each is computed of no other.
+
+    For packed training whole people are drawn: pairs of people who have one each share nothing.
+    """
+    chance = random.Random(f"{seed}/retain")
+    people = list(benchmark.people("retain"))
+    if not packed:
+        rows = [row for profile in people for row in encoder.pairs(profile)]
+        return chance.sample(rows, wanted) if wanted < len(rows) else rows
+    drawn: list[Example] = []
+    for profile in chance.sample(people, len(people)):
+        if len(drawn) < wanted:
+            drawn += encoder.pairs(profile)
+    return drawn
