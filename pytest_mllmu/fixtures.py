@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_mllmu.analysis.gates import Gate
     from pytest_mllmu.analysis.verdicts import Verdict
     from pytest_mllmu.benchmark.profiles import Benchmark, Split
-    from pytest_mllmu.lineup import Model
+    from pytest_mllmu.memory import Model
     from pytest_mllmu.pipeline import Pipeline
     from pytest_mllmu.scoring.scores import Score
     from pytest_mllmu.settings import Settings
@@ -123,7 +123,7 @@ def mllmu_scores(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Calla
     """``mllmu_scores(model, "forget")``: one score a question; the model is asked when nobody asked it before."""
 
     from pytest_mllmu.benchmark.profiles import SPLITS
-    from pytest_mllmu.lineup import Model
+    from pytest_mllmu.memory import Model
 
     def scores(model: Model, split: Split) -> tuple[Score, ...]:
         if not isinstance(model, Model) or split not in SPLITS:
@@ -154,6 +154,8 @@ def mllmu_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllm
     from pytest_mllmu.analysis.verdicts import judge_gate
 
     with one_line(request.config):
+        if not mllmu_pipeline.people(mllmu_candidate, mllmu_gate.split):
+            pytest.skip(f"{mllmu_pipeline.benchmark.name} has no {mllmu_gate.split} set: nothing is known about it")
         models = [mllmu_candidate, *mllmu_pipeline.references(mllmu_candidate.forget)]
         candidate, vanilla, *oracle = (mllmu_pipeline.row(model, (mllmu_gate.split,)) for model in models)
         seed = mllmu_pipeline.settings.seed

@@ -1,4 +1,4 @@
-"""Which models there are, what each is made from, and the one that is in memory.
+"""Which models there are, and what each is made from.
 
 A key is known without building anything, so answers that are stored are read back without torch being imported.
 """
@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Benchmark, Modality, fingerprint
 from pytest_mllmu.errors import ModelError
+from pytest_mllmu.memory import Memory, Model
 from pytest_mllmu.methods import method
 from pytest_mllmu.methods.base import LossMethod, Method, PromptMethod
 from pytest_mllmu.progress import Progress
-from pytest_mllmu.runtime import runtime
 from pytest_mllmu.settings import Settings
 from pytest_mllmu.store import Store, key_of
 from pytest_mllmu.trials import Trial
 
 if TYPE_CHECKING:
-    from pytest_mllmu.models.families import Bundle
     from pytest_mllmu.training.loop import Hyper
 
 CODE = 2
@@ -34,53 +32,12 @@ NUMERICS = ("torch", "transformers", "peft", "accelerate", "tokenizers")
 """Libraries whose version may change a model's weights or answers."""
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model that may not exist yet: its key's inputs say all that it depends on."""
-
-    role: str
-    title: str
-    inputs: Mapping[str, Any] = field(repr=False)
-    forget: int
-    """Percent of the people to forget: which questions are asked of it as forget, test and retain set."""
-    build: Callable[[Path], None] | None = field(default=None, repr=False, compare=False)
-    """Writes it to a folder; None for a ready one, which lies in ``folder``."""
-    folder: Path | None = field(default=None, repr=False)
-    parent: Model | None = field(default=None, repr=False)
-    """For an adapter: the model it changes."""
-    system: str = field(default="", repr=False)
-    """What stands before every question."""
-    name: str = ""
-    """Of the trial, for a candidate."""
-    known_key: str = field(default="", repr=False)
-    """Where only the key is known: a candidate that another process made from a user's fixture."""
-
-    @property
-    def key(self) -> str:
-        return self.known_key or key_of(self.inputs)
-
-    @property
-    def made(self) -> dict[str, Any]:
-        """How, for a report: the method with its options, the hyper-parameters and what unlearning trained on."""
-        system = {"system": self.system} if self.system else {}
-        return {"title": self.title, **{name: self.inputs[name] for name in ("method", "hyper", "modality") if name in self.inputs}, **system}
-
-    def to_json(self) -> dict[str, Any]:
-        """Enough to find its answers again and to say how it was made."""
-        return {"title": self.title, "forget": self.forget, "system": self.system, "name": self.name, "key": self.key, "made": self.made}
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Model:
-        return cls("candidate", row["title"], row["made"], row["forget"], system=row["system"], name=row["name"], known_key=row["key"])
-
-
 class LineUp:
     """Base, vanilla, oracle and candidates of one session; ``progress`` is told about every long step."""
 
     def __init__(self, settings: Settings, store: Store, progress: Progress, benchmark: Callable[[int], Benchmark]) -> None:
         self.settings, self.store, self.progress, self.benchmark = settings, store, progress, benchmark
-        self._held: tuple[str, Bundle] | None = None
-        self._on: tuple[str, Callable[[], object]] | None = None
+        self.memory = Memory(self.device, store, progress)
 
     # --- who there is ---
 
@@ -130,7 +87,7 @@ class LineUp:
                 from pytest_mllmu.embedded import tiny
                 from pytest_mllmu.models.loading import save
 
-                bundle = self.take(self.base)
+                bundle = self.memory.take(self.base)
                 tiny.fine_tune(bundle, people.profiles, people.celebrities, self.settings.seed, self.progress, said, self.settings.model)
                 save(bundle, folder)
 
@@ -143,7 +100,7 @@ class LineUp:
         def adapt(folder: Path) -> None:
             from pytest_mllmu.training.lora import save_adapter
 
-            bundle, place = self.take(self.base), self._checkpoint(inputs)
+            bundle, place = self.memory.take(self.base), self._checkpoint(inputs)
             save_adapter(fine_tune(bundle, people.profiles, VANILLA, self.settings.seed, self.progress, said, place), folder)
 
         return Model(role, title, inputs, forget, adapt, parent=self.base)
@@ -194,9 +151,9 @@ class LineUp:
             from pytest_mllmu.methods.unlearn import unlearn
             from pytest_mllmu.training.lora import save_adapter
 
-            reference = self.take(oracle) if oracle is not None else None
+            reference = self.memory.take(oracle) if oracle is not None else None
             said = f"unlearning {len(benchmark.forget_ids)} people with {title}"
-            with self._lent(vanilla) as bundle:
+            with self.memory.lent(vanilla) as bundle:
                 adapted = unlearn(chosen, bundle, benchmark, modality, hyper, self.settings.seed, self.progress, said, reference, self._checkpoint(inputs))
                 save_adapter(adapted, folder)
                 adapted.unload()
@@ -227,71 +184,6 @@ class LineUp:
             raise ModelError(f"{folder}: neither config.json nor adapter_config.json: no checkpoint and no LoRA adapter")
         inputs = self._inputs("ready", files=contents(folder), parent=parent.key if adapter and parent else None)
         return Model(role, title, inputs, self.settings.forget[0], folder=folder, parent=parent if adapter else None)
-
-    # --- in memory ---
-
-    def load(self, model: Model) -> Bundle:
-        """The model in memory, built first if need be. One is held at a time; a candidate is an adapter on the vanilla that is held."""
-        if self._on is not None and self._on[0] == model.key:
-            assert self._held is not None
-            return self._held[1]
-        if model.role != "candidate" or model.parent is None:
-            return self._whole(model)
-        with runtime(self.device):
-            from pytest_mllmu.models.adapters import attach
-
-            folder = model.folder or self._built(model)
-            bundle = self._whole(model.parent)
-            self._on = model.key, attach(bundle, folder)
-        return bundle
-
-    def _whole(self, model: Model) -> Bundle:
-        """The model without the adapter of a candidate."""
-        if self._on is not None:
-            self._on[1]()
-            self._on = None
-        if self._held is None or self._held[0] != model.key:
-            with runtime(self.device):
-                from pytest_mllmu.models.adapters import with_adapter
-                from pytest_mllmu.models.loading import load
-
-                folder = model.folder or self._built(model)
-                self._held = None if model.parent is None else self._held  # two models at once may be too many for the memory
-                self._held = model.key, load(folder, self.device) if model.parent is None else with_adapter(self.take(model.parent), folder)
-        return self._held[1]
-
-    def _built(self, model: Model) -> Path:
-        assert model.build is not None
-        return self.store.get_or_build("model", model.inputs, model.build, self.waiting(model.title)).path
-
-    def take(self, model: Model) -> Bundle:
-        """The model for somebody who changes it: nobody else gets it from memory any more."""
-        bundle, self._held = self._whole(model), None
-        return bundle
-
-    @contextmanager
-    def _lent(self, model: Model) -> Iterator[Bundle]:
-        """The model for somebody who gives it back as it was; after an error nobody can know what it is."""
-        bundle = self._whole(model)
-        try:
-            yield bundle
-        except BaseException:
-            self._held = None
-            raise
-
-    def stored(self, model: Model) -> bool:
-        return model.folder is not None or self.store.find("model", model.inputs) is not None
-
-    def missing(self, models: Iterable[Model]) -> list[Model]:
-        """Those of some models, and of what they are made from, that have to be built, each once."""
-        found: dict[str, Model] = {}
-        for model in models:
-            if not self.stored(model):
-                found.setdefault(model.key, model)
-        return list(found.values())
-
-    def waiting(self, what: str) -> Callable[[], None]:
-        return lambda: self.progress.say(f"waiting for another process that builds {what}")
 
     # --- keys, device ---
 

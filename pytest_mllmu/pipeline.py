@@ -13,7 +13,8 @@ from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.benchmark.profiles import SPLITS, Benchmark, Profile, Question, Split, fingerprint
 from pytest_mllmu.evaluation import engine
 from pytest_mllmu.evaluation.responses import Response, read_responses, write_responses
-from pytest_mllmu.lineup import CODE, LineUp, Model
+from pytest_mllmu.lineup import CODE, LineUp
+from pytest_mllmu.memory import Model
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.runtime import runtime
 from pytest_mllmu.settings import Settings
@@ -84,14 +85,14 @@ class Pipeline:
         people = self.people(model, split)
 
         def build(folder: Path) -> None:
-            bundle = self.models.load(model)
+            bundle = self.models.memory.load(model)
             rows = [(profile, question) for profile in people for question in profile.questions]
             title = f"asking {model.title} about the {split} set"
             with runtime(self.models.device), self.progress.step(title, total=len(rows), unit="questions") as step:
                 answers = engine.answer(bundle, engine.asked(rows), self.settings.batch or engine.BATCH, step.advance, model.system)
             write_responses(folder / "responses.jsonl", answers)
 
-        waiting = self.models.waiting(f"{model.title} on the {split} set")
+        waiting = self.models.memory.waiting(f"{model.title} on the {split} set")
         artefact = self.store.get_or_build("responses", self._answers(model, split), build, waiting)
         return {response.question: response for response in read_responses(artefact.file("responses.jsonl"))}
 

@@ -20,7 +20,7 @@ from pytest_mllmu.benchmark.splits import draw, limited, synthetic_ids
 from pytest_mllmu.console import Console
 from pytest_mllmu.errors import MllmuError
 from pytest_mllmu.fixtures import OWN, PROPERTY, pipeline_key, settings_key
-from pytest_mllmu.lineup import Model
+from pytest_mllmu.memory import Model
 from pytest_mllmu.methods import registry
 from pytest_mllmu.methods.base import Method
 from pytest_mllmu.pipeline import Pipeline
@@ -89,7 +89,7 @@ class Session:
         models += [model for forget in self.settings.forget for model in pipeline.references(forget)]
         if all(pipeline.cached(model) for model in models):
             return f"all answers in the cache ({pipeline.store.root})"
-        missing = pipeline.models.missing([pipeline.models.base, *sorted(models, key=lambda model: ROLES.index(model.role))])
+        missing = pipeline.models.memory.missing([pipeline.models.base, *sorted(models, key=lambda model: ROLES.index(model.role))])
         return f"to build: {', '.join(model.title for model in missing)}" if missing else "models in the cache, answers to be asked for"
 
     # --- results ---
@@ -213,10 +213,10 @@ def _from_packages(config: pytest.Config) -> list[type[Method]]:
 
 def own_methods(config: pytest.Config) -> list[str]:
     """The names of the user's fixtures ``mllmu_method_<name>``, in conftest files and plugins that pytest has loaded."""
-    from pytest_mllmu import plugin
-
-    users = [module for module in config.pluginmanager.get_plugins() if module is not plugin]
-    return sorted({name.removeprefix(OWN) for module in users for name in vars(module) if name.startswith(OWN)} if users else set())
+    users = [
+        module for module in config.pluginmanager.get_plugins() if getattr(module, "__name__", "") != "pytest_mllmu.plugin" and hasattr(module, "__dict__")
+    ]
+    return sorted({name.removeprefix(OWN) for module in users for name in vars(module) if name.startswith(OWN)})
 
 
 def _versions(*names: str) -> dict[str, str]:

@@ -84,4 +84,5 @@ def judge_person(person_id: str, candidate: Sequence[Score], vanilla: Sequence[S
 
 
 def _verdict(person: str, title: str, policy: Policy, status: Status, message: str, share: float, questions: int) -> Verdict:
+    status = "off" if policy.person_at_most is None else status
     return Verdict("person", "forget", title, status, message, share, math.nan, math.nan, policy.person_at_most, None, questions, int(questions > 0), person)

@@ -162,6 +162,7 @@ def _aside(share: float, interval: Interval, status: Status, oracle: Cell | None
 
 
 def _verdict(gate: Gate, method: str, status: Status, message: str, cell: Cell | None, share: float = math.nan, interval: Interval = NO_INTERVAL) -> Verdict:
+    status = "off" if gate.at_most is None and gate.at_least is None else status
     questions, people = (cell.questions, cell.people) if cell is not None else (0, 0)
     return Verdict(gate.id, gate.split, method, status, message, share, interval.low, interval.high, gate.at_most, gate.at_least, questions, people)
 

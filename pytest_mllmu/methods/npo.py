@@ -44,4 +44,5 @@ class NPO(LossMethod):
         assert step.forget is not None
         assert step.reference is not None
         away = step.reference - answer_log_probs(step.bundle, step.model, step.forget)
-        return -2 / self.beta * torch.nn.functional.logsigmoid(self.beta * means_by_row(away, step.forget)).mean()
+        weight = step.forget.row_share / step.forget.share  # 1, unless gradients are accumulated: a mean over rows, not over tokens
+        return -2 / self.beta * weight * torch.nn.functional.logsigmoid(self.beta * means_by_row(away, step.forget)).mean()

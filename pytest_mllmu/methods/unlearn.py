@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mllmu.benchmark.profiles import Benchmark, Modality, Split
+from pytest_mllmu.benchmark.profiles import Benchmark, Modality
 from pytest_mllmu.errors import TrainingError
 from pytest_mllmu.methods.base import LossMethod, Pass, UnlearnStep
 from pytest_mllmu.models.families import Bundle
@@ -41,11 +42,12 @@ def unlearn(
     """
     encoder, needs = Encoder(bundle), method.needs()
     parts: set[Pass] = {*needs.passes, "retain"} if needs.retain else {*needs.passes}
-    rows = {part: _pairs(encoder, benchmark, part, modality) for part in parts}
+    people = {part: [encoder.pairs(profile, modality) for profile in benchmark.people(part)] for part in parts}
+    rows = {part: list(itertools.chain.from_iterable(pairs)) for part, pairs in people.items()}
     for part, found in rows.items():
         if not found:
             raise TrainingError(f"{title}: no training pair of the {part} set is {modality}")
-    retain = _sample(rows["retain"], len(rows["forget"]) * hyper.epochs, seed) if needs.retain else []
+    retain = retain_rows(people["retain"], len(rows["forget"]) * hyper.epochs, seed, hyper.packed) if needs.retain else []
     model = adapted(bundle, method.lora, seed)
     teacher = Reference(bundle, retain, model=model, labels=hyper.labels) if needs.teacher else None
     reference = _reference(method, bundle, model, oracle, rows.get("forget", []), hyper)
@@ -78,11 +80,19 @@ def _drawn(rows: list[Example]) -> Any:
     return lambda rng: rows
 
 
-def _pairs(encoder: Encoder, benchmark: Benchmark, part: Split, modality: Modality) -> list[Example]:
-    """Pairs that do not name their modality are trained in the one that is asked for."""
-    return [row for profile in benchmark.people(part) for row in encoder.pairs(profile, modality)]
+def retain_rows(people: list[list[Example]], wanted: int, seed: int, packed: bool = False) -> list[Example]:
+    """As many retain pairs as training will use, drawn at random, or all: what is computed once of each is computed of no other.
 
-
-def _sample(rows: list[Example], wanted: int, seed: int) -> list[Example]:
-    """As many as training will use, drawn at random, or all: what is computed once of each is computed of no other."""
-    return random.Random(f"{seed}/retain").sample(rows, wanted) if wanted < len(rows) else rows
+    ``people`` are the pairs of each. For packed training whole people are drawn: pairs of people who have one each share nothing.
+    """
+    chance = random.Random(f"{seed}/retain")
+    rows = list(itertools.chain.from_iterable(people))
+    if wanted >= len(rows):
+        return rows
+    if not packed:
+        return chance.sample(rows, wanted)
+    drawn: list[Example] = []
+    for pairs in chance.sample(people, len(people)):
+        if len(drawn) < wanted:
+            drawn += pairs
+    return drawn

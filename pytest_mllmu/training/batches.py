@@ -51,6 +51,8 @@ class Batch:
     rows: tuple[Example, ...] = ()
     share: float = 1.0
     """Which part of the answer tokens of its optimizer step this batch holds: below 1 only when gradients are accumulated."""
+    row_share: float = 1.0
+    """Which part of the step's rows: for a loss that is a mean over rows and not over tokens."""
     beside: Batch | None = None
     """The batch of the second stream (retain pairs) that goes with this one in a step."""
     places: torch.Tensor | None = None

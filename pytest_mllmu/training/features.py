@@ -14,8 +14,6 @@ from pytest_mllmu.models.families import Bundle
 if TYPE_CHECKING:
     import torch
 
-    from pytest_mllmu.training.batches import Encoder
-
 FEATURE_CACHE_BYTES = 2**30
 """LLaVA-1.5-7B in half precision: 4.7 MB a picture, so 220 pictures."""
 
@@ -66,19 +64,6 @@ def can(bundle: Bundle) -> bool:
 def frozen(bundle: Bundle) -> bool:
     """Whether features stay what they are while the bundle's model is trained."""
     return can(bundle) and not any(parameter.requires_grad for module in bundle.family.vision(bundle.model) for parameter in module.parameters())
-
-
-@contextmanager
-def remembered(encoder: Encoder, wanted: bool) -> Iterator[None]:
-    """The encoder gives features instead of pixels for a while: not longer than the modules are known to be frozen."""
-    if not wanted:
-        yield
-        return
-    before, encoder.features = encoder.features, Features(encoder.bundle)
-    try:
-        yield
-    finally:
-        encoder.features = before
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from pytest_mllmu.progress import Progress
 from pytest_mllmu.training.answers import answer_logits, answer_tokens
 from pytest_mllmu.training.batches import Batch, Encoder, Labels
 from pytest_mllmu.training.checkpoint import Checkpoint, Position
-from pytest_mllmu.training.features import frozen, remembered
+from pytest_mllmu.training.features import frozen
 from pytest_mllmu.training.packing import packable
 from pytest_mllmu.training.plan import Rows, Step, planned
-from pytest_mllmu.training.steps import batches, checkpointed
+from pytest_mllmu.training.steps import batches, checkpointed, remembered
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +79,7 @@ def train(
     ``epoch`` gives the rows of one epoch; ``beside`` those of a second stream, which ``loss`` finds in ``batch.beside``. ``loss`` is a mean over the
     answer tokens of its batch. When gradients are accumulated each batch's loss is weighed by ``batch.share``, its part of the answer tokens of
     the step, so that the sum is the mean over the whole step. (A term over ``batch.beside`` is exact when the loss multiplies it by
-    ``batch.beside.share / batch.share``.)
+    ``batch.beside.share / batch.share``, a mean over rows when it multiplies it by ``batch.row_share / batch.share``: both 1 without accumulation.)
 
     ``checkpoint`` is a file, of this run alone, that is written after ``every`` steps, or after each epoch; the same call goes on from it with the
     same result, and removes it in the end. Raises TrainingError, naming the step, when a loss is not finite.

@@ -30,7 +30,7 @@ def planned(rows: Rows, beside: Rows | None, epochs: int, batch: int, accumulate
     """The steps of each epoch, of ``batch`` x ``accumulate`` rows (the last may have fewer), in parts of ``batch`` rows.
 
     A step has the same rows for 8 x 1 as for 1 x 8, and takes as many from ``beside``, an endless stream, as it has of its own. With ``packed``,
-    rows about one picture stay in one part where ``batch`` allows, so a part may have fewer rows than ``batch``.
+    rows about one picture stay in one part where ``batch`` allows, also in the stream: a part may have fewer rows than ``batch``.
     """
     rng = random.Random(f"{seed}/train")
     size = batch * accumulate
@@ -42,21 +42,22 @@ def planned(rows: Rows, beside: Rows | None, epochs: int, batch: int, accumulate
             return [parts[start : start + accumulate] for start in range(0, len(parts), accumulate)]
         return [[step[start : start + batch] for start in range(0, len(step), batch)] for step in shuffled(rows, size, rng)]
 
-    def endless(rows: Rows) -> Iterator[Example]:
+    def endless(rows: Rows) -> Iterator[list[Example]]:
+        """The parts of one epoch after the other."""
         for epoch in itertools.count():
             chance = random.Random(f"{seed}/retain/{epoch}")
-            drawn = [row for step in group(rows(chance), chance) for part in step for row in part]
+            drawn = [part for step in group(rows(chance), chance) for part in step]
             if not drawn:
                 return
             yield from drawn
 
     stream = endless(beside) if beside else iter(())
+    single = itertools.chain.from_iterable(stream)
 
     def step(parts: Sequence[Sequence[Example]]) -> Step:
-        others = list(itertools.islice(stream, sum(map(len, parts))))
-        if not packed:
-            others.sort(key=len)
-        rest = iter(others)
+        if packed:
+            return tuple(Part(tuple(part), tuple(next(stream, ()))) for part in parts)
+        rest = iter(sorted(itertools.islice(single, sum(map(len, parts))), key=len))
         return tuple(Part(tuple(part), tuple(itertools.islice(rest, len(part)))) for part in parts)
 
     return [[step(parts) for parts in group(rows(rng), rng)] for _ in range(epochs)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_mllmu.models.families import unwrapped
 from pytest_mllmu.training.batches import Batch, Encoder, Example, Labels
+from pytest_mllmu.training.features import Features
 from pytest_mllmu.training.packing import collate_packed
 from pytest_mllmu.training.plan import Part
 
@@ -18,15 +19,13 @@ def batches(encoder: Encoder, parts: Sequence[Part], labels: Labels, packing: bo
     """The parts of a step as batches, each with its share of the step's answer tokens; made when they are needed, one at a time."""
     collate = partial(collate_packed, encoder) if packing else encoder.collate
 
-    def tokens(rows: Sequence[Example]) -> int:
-        return sum(len(row.targets(labels)) for row in rows)
+    def shared(mine: Sequence[Example], whole: Sequence[Sequence[Example]]) -> Batch:
+        tokens, all_tokens = (sum(len(row.targets(labels)) for rows in part for row in rows) for part in ([mine], whole))
+        return replace(collate(mine, labels), share=tokens / all_tokens, row_share=len(mine) / sum(map(len, whole)))
 
-    def batch(rows: Sequence[Example], whole: int) -> Batch:
-        return replace(collate(rows, labels), share=tokens(rows) / whole)
-
-    own, others = sum(tokens(part.rows) for part in parts), sum(tokens(part.beside) for part in parts)
+    own, others = [part.rows for part in parts], [part.beside for part in parts]
     for part in parts:
-        yield replace(batch(part.rows, own), beside=batch(part.beside, others) if part.beside else None)
+        yield replace(shared(part.rows, own), beside=shared(part.beside, others) if part.beside else None)
 
 
 @contextmanager
@@ -40,3 +39,16 @@ def checkpointed(model: Any, wanted: bool) -> Iterator[None]:
         yield
     finally:
         unwrapped(model).gradient_checkpointing_disable()
+
+
+@contextmanager
+def remembered(encoder: Encoder, wanted: bool) -> Iterator[None]:
+    """The encoder gives features instead of pixels for a while: not longer than the modules are known to be frozen."""
+    if not wanted:
+        yield
+        return
+    before, encoder.features = encoder.features, Features(encoder.bundle)
+    try:
+        yield
+    finally:
+        encoder.features = before

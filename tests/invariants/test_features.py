@@ -11,9 +11,10 @@ from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.models.llava import Llava
 from pytest_mllmu.training import features
 from pytest_mllmu.training.batches import Batch, Encoder
-from pytest_mllmu.training.features import Features, frozen, remembered
+from pytest_mllmu.training.features import Features, frozen
 from pytest_mllmu.training.loop import Hyper, answer_loss, train
 from pytest_mllmu.training.lora import Lora, adapted
+from pytest_mllmu.training.steps import remembered
 from tests.models import SILENT, benchmark, person, random_bundle
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mllmu.benchmark.profiles import Picture
+from pytest_mllmu.methods.unlearn import retain_rows
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.training import packing
 from pytest_mllmu.training.answers import answer_hidden, answer_log_probs, answer_tokens
@@ -20,7 +21,7 @@ from pytest_mllmu.training.loop import Hyper, answer_loss, train
 from pytest_mllmu.training.lora import Lora, adapted
 from pytest_mllmu.training.packing import by_picture, collate_packed, packable
 from pytest_mllmu.training.plan import planned
-from tests.models import person, random_bundle
+from tests.models import benchmark, person, random_bundle
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -153,3 +154,28 @@ def test_steps_of_packed_parts_hold_every_row_once() -> None:
         assert Counter(row for step in steps for part in step for row in part.rows) == Counter(rows)
         assert all(len(step) == 2 for step in steps[:-1])
     assert plan[0] != plan[1]
+
+
+def test_the_second_stream_keeps_pictures_together_too() -> None:
+    encoder = Encoder(random_bundle())
+    rows, others = pairs(encoder, 0, 1, 2), pairs(encoder, 3, 4, 5)
+    plan = planned(lambda rng: rows, lambda rng: others, 1, 16, 1, 0, packed=True)
+    parts = [part.beside for step in plan[0] for part in step]
+    assert Counter(row for part in parts for row in part) == Counter(others)
+    assert all(sum(any(row.picture == person(number).pictures[0] for row in part) for part in parts) == 1 for number in (3, 4, 5))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_no_more_retain_pairs_are_drawn_than_will_be_used(packed: bool) -> None:
+    encoder = Encoder(random_bundle())
+    every = [row for profile in benchmark().people("retain") for row in encoder.pairs(profile)]
+    drawn = retain_rows(encoder, benchmark(), 20, 0, packed)
+    assert not Counter(drawn) - Counter(every)
+    assert drawn != retain_rows(encoder, benchmark(), 20, 1, packed)
+    assert Counter(retain_rows(encoder, benchmark(), 10**6, 0, packed)) == Counter(every)
+    people = [encoder.pairs(profile) for profile in benchmark().people("retain")]
+    if packed:
+        assert 20 <= len(drawn) < 20 + max(map(len, people))
+        assert all(set(rows) <= set(drawn) or not set(rows) & set(drawn) for rows in people)
+    else:
+        assert len(drawn) == 20

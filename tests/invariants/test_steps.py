@@ -80,6 +80,7 @@ def test_parts_are_weighed_by_their_answer_tokens() -> None:
     tokens = [int((batch.labels != IGNORED).sum()) for batch in seen]
     assert len(set(tokens)) > 1
     assert [batch.share for batch in seen] == pytest.approx([count / sum(tokens) for count in tokens])
+    assert [batch.row_share for batch in seen] == [0.25] * 4
 
 
 def test_checkpointing_changes_nothing_but_memory() -> None:

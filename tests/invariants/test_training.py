@@ -149,9 +149,9 @@ def test_a_failed_fine_tuning_leaves_no_half_trained_base_behind(tmp_path: Path,
     pipeline = Pipeline(Settings(profiles=6, celebrities=3, forget=(34,), cache=tmp_path), SILENT)
     models = pipeline.models
     with pytest.raises(TrainingError):
-        models.load(models.vanilla())
-    assert not models.stored(models.vanilla())
-    assert same(weights(models.load(models.base).model), weights(random_bundle().model))
+        models.memory.load(models.vanilla())
+    assert not models.memory.stored(models.vanilla())
+    assert same(weights(models.memory.load(models.base).model), weights(random_bundle().model))
 
 
 def test_an_unlearned_model_is_the_vanilla_with_its_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,10 +163,10 @@ def test_an_unlearned_model_is_the_vanilla_with_its_adapter(tmp_path: Path, monk
     pipeline = Pipeline(settings, SILENT)
     models = pipeline.models
     candidate = models.unlearned("ga")
-    first = weights(models.load(candidate).model)
-    assert same(weights(models.load(models.vanilla()).model), weights(random_bundle().model))
-    assert same(first, weights(models.load(candidate).model))
-    assert same(first, weights(Pipeline(settings, SILENT).models.load(candidate).model))
+    first = weights(models.memory.load(candidate).model)
+    assert same(weights(models.memory.load(models.vanilla()).model), weights(random_bundle().model))
+    assert same(first, weights(models.memory.load(candidate).model))
+    assert same(first, weights(Pipeline(settings, SILENT).models.memory.load(candidate).model))
     assert not same(first, weights(random_bundle().model))
     stored = pipeline.store.find("model", candidate.inputs)
     assert stored is not None
