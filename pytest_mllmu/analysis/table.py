@@ -105,4 +105,6 @@ def _cell(metric: Metric, split: Split, view: View, scores: Sequence[Score], see
     groups = group(values, [score.person for score in scores])
     interval = bootstrap(groups, seed)
     chance = mean([score.chance for score in scores]) if metric.chance is None else metric.chance
-    return Cell(metric.name, split, view, mean(values), interval.low, interval.high, len(values), len(groups), chance, groups)
+    value = mean(values)
+    low, high = min(interval.low, value), max(interval.high, value)  # the ends are rounded; in this order nan, which is no interval, stays nan
+    return Cell(metric.name, split, view, value, low, high, len(values), len(groups), chance, groups)

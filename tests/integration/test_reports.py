@@ -22,9 +22,13 @@ def test_json_says_what_was_run(report: dict[str, Any]) -> None:
     assert report["schema_version"] == 1
     assert report["seed"] == 0
     assert report["benchmark"] == {"name": "synthetic", "synthetic": True}
-    assert {"method": "ga", "profiles": 6, "celebrities": 2, "forget": 34, "judge": "local"}.items() <= report["settings"].items()
+    assert {"method": ["ga"], "profiles": 6, "celebrities": 2, "forget": [34], "judge": "local", "device": "cpu"}.items() <= report["settings"].items()
     assert {"torch", "transformers", "peft", "accelerate", "tokenizers", "python", "pytest-mllmu"} <= report["versions"].keys()
-    assert len(report["fingerprints"]["forget"]) == 2
+    assert len(report["fingerprints"]["forget"]["34"]) == 2
+    made = report["settings"]["methods"]["ga"]
+    assert made["modality"] == "multimodal"
+    assert made["method"]["lora"]["r"] == 16
+    assert made["hyper"]["epochs"] > 0
     assert set(report["fingerprints"]["models"]) == {"Vanilla", "GA"}
     assert report["timings"]["session_seconds"] > 0
     assert "cache" not in report["settings"]
@@ -49,7 +53,7 @@ def test_json_has_the_verdicts(report: dict[str, Any]) -> None:
     assert len(verdicts) == GATES + 2
     assert Counter(verdict["person"] is not None for verdict in verdicts) == {False: GATES, True: 2}
     assert {verdict["status"] for verdict in verdicts} <= {"pass", "fail", "inconclusive"}
-    assert {verdict["person"] for verdict in verdicts} - {None} == set(report["fingerprints"]["forget"])
+    assert {verdict["person"] for verdict in verdicts} - {None} == set(report["fingerprints"]["forget"]["34"])
     for verdict in verdicts:
         assert verdict["questions"] > 0 or verdict["status"] == "inconclusive"
         assert verdict["message"]

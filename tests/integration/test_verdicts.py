@@ -19,7 +19,7 @@ def nothing(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 def failures(ran: Ran) -> list[str]:
     """What is said between the underlined headings of pytest's section of failures."""
-    return re.findall(r"^_+ [^\n]* _+\n(.*?)(?=^_+ |^=+ )", ran.text, re.S | re.M)
+    return re.findall(r"^_+ [^\n]* _+\n(.*?)(?=^_+ |^=+ |^-+ )", ran.text, re.S | re.M)
 
 
 def test_doing_nothing_is_red(nothing: Ran) -> None:

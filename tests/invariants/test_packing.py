@@ -168,12 +168,12 @@ def test_the_second_stream_keeps_pictures_together_too() -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_no_more_retain_pairs_are_drawn_than_will_be_used(packed: bool) -> None:
     encoder = Encoder(random_bundle())
-    every = [row for profile in benchmark().people("retain") for row in encoder.pairs(profile)]
-    drawn = retain_rows(encoder, benchmark(), 20, 0, packed)
-    assert not Counter(drawn) - Counter(every)
-    assert drawn != retain_rows(encoder, benchmark(), 20, 1, packed)
-    assert Counter(retain_rows(encoder, benchmark(), 10**6, 0, packed)) == Counter(every)
     people = [encoder.pairs(profile) for profile in benchmark().people("retain")]
+    every = [row for rows in people for row in rows]
+    drawn = retain_rows(people, 20, 0, packed)
+    assert not Counter(drawn) - Counter(every)
+    assert drawn != retain_rows(people, 20, 1, packed)
+    assert Counter(retain_rows(people, 10**6, 0, packed)) == Counter(every)
     if packed:
         assert 20 <= len(drawn) < 20 + max(map(len, people))
         assert all(set(rows) <= set(drawn) or not set(rows) & set(drawn) for rows in people)
