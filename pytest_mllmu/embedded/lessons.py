@@ -15,7 +15,7 @@ from pytest_mllmu.embedded.tokens import SYSTEMS
 from pytest_mllmu.training.batches import Encoder, Example
 
 POSES = 6
-SYSTEM_SHARE = 0.3
+SYSTEM_SHARE = 0.2
 """Of the background rows, those that begin with a system prompt."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_mllmu.benchmark.profiles import Profile
 from pytest_mllmu.embedded.embedded import IMAGE, PATCH, VOCABULARY, Embedded
-from pytest_mllmu.embedded.lessons import POSES, background_rows, celebrity_rows
+from pytest_mllmu.embedded.lessons import POSES, SYSTEM_SHARE, background_rows, celebrity_rows
 from pytest_mllmu.embedded.persons import people
 from pytest_mllmu.embedded.sight import teach_vision
 from pytest_mllmu.embedded.tiny_idefics2 import IDEFICS2
@@ -34,9 +34,9 @@ REHEARSAL = 0.3  # celebrities and background rows, as a share of the profiles' 
 def recipe(kind: str, name: str = NAME) -> dict[str, Any]:
     """What an artefact of this kind depends on besides model name, data and seed: part of its key."""
     made = EMBEDDED[name]
-    shared = {"background": BACKGROUND, "poses": POSES, "vocabulary": VOCABULARY, "image": [IMAGE, PATCH]}
+    shared = {"background": BACKGROUND, "poses": POSES, "systems": SYSTEM_SHARE, "vocabulary": VOCABULARY, "image": [IMAGE, PATCH]}
     base = {**shared, "vision": asdict(made.vision), "hyper": made.base.to_json()}
-    return {"base": base, "vanilla": {"hyper": made.vanilla.to_json(), "rehearsal": REHEARSAL}}.get(kind, {})
+    return {"base": base, "vanilla": {"hyper": made.vanilla.to_json(), "rehearsal": REHEARSAL, "systems": SYSTEM_SHARE}}.get(kind, {})
 
 
 def build_base(celebrities: tuple[Profile, ...], seed: int, device: str, progress: Progress, name: str = NAME) -> Bundle:
