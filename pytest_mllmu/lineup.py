@@ -24,6 +24,7 @@ from pytest_mllmu.store import Store, key_of
 from pytest_mllmu.trials import Trial
 
 if TYPE_CHECKING:
+    from pytest_mllmu.training.batches import Labels
     from pytest_mllmu.training.loop import Hyper
 
 CODE = 2
@@ -37,7 +38,8 @@ class LineUp:
 
     def __init__(self, settings: Settings, store: Store, progress: Progress, benchmark: Callable[[int], Benchmark]) -> None:
         self.settings, self.store, self.progress, self.benchmark = settings, store, progress, benchmark
-        self.memory = Memory(self.device, store, progress)
+        held = {"dtype": settings.dtype, "device_map": settings.device_map, "four_bit": settings.quantize == "4bit"}
+        self.memory = Memory(self.device, store, progress, held)
 
     # --- who there is ---
 
@@ -95,13 +97,14 @@ class LineUp:
 
         from pytest_mllmu.training.fine_tune import VANILLA, fine_tune
 
-        inputs = self._inputs("adapter", **inputs, hyper=VANILLA.to_json())
+        hyper = self._as_run(VANILLA)
+        inputs = self._inputs("adapter", **inputs, hyper=hyper.to_json())
 
         def adapt(folder: Path) -> None:
             from pytest_mllmu.training.lora import save_adapter
 
             bundle, place = self.memory.take(self.base), self._checkpoint(inputs)
-            save_adapter(fine_tune(bundle, people.profiles, VANILLA, self.settings.seed, self.progress, said, place), folder)
+            save_adapter(fine_tune(bundle, people.profiles, hyper, self.settings.seed, self.progress, said, place), folder)
 
         return Model(role, title, inputs, forget, adapt, parent=self.base)
 
@@ -173,7 +176,14 @@ class LineUp:
     def _hyper(self, chosen: LossMethod) -> Hyper:
         hyper = chosen.tiny if self.settings.embedded else chosen.hyper
         lr, epochs = self.settings.lr, self.settings.epochs
-        return replace(hyper, lr=hyper.lr if lr is None else lr, epochs=hyper.epochs if epochs is None else epochs)
+        return self._as_run(replace(hyper, lr=hyper.lr if lr is None else lr, epochs=hyper.epochs if epochs is None else epochs))
+
+    def _as_run(self, hyper: Hyper) -> Hyper:
+        """With what the user says about memory and speed."""
+        said = self.settings
+        batch = hyper.batch if said.train_batch is None else said.train_batch
+        labels: Labels = "upstream" if said.labels == "upstream" else "answer"
+        return replace(hyper, batch=batch, accumulate=said.accumulate, labels=labels, packed=said.packed == "yes", checkpointing=said.checkpointing == "yes")
 
     def _ready(self, role: str, title: str, folder: Path, parent: Model | None) -> Model:
         """A checkpoint or adapter somebody made. Raises ModelError when there is none."""
@@ -210,7 +220,8 @@ class LineUp:
         from pytest_mllmu.embedded.tiny import recipe
 
         model = {"model": self.settings.model, "recipe": recipe(kind, self.settings.model)} if self.settings.embedded else {}
-        return {"kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
+        held = {"dtype": self.settings.dtype, "quantize": self.settings.quantize} if (self.settings.dtype, self.settings.quantize) != ("auto", "no") else {}
+        return {**held, "kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
 
 
 @cache

@@ -57,10 +57,10 @@ class Model:
 
 
 class Memory:
-    """Loads models, building those that are missing; one is held at a time."""
+    """Loads models, building those that are missing; one is held at a time. ``held`` is how: dtype, device map, four bits, as ``load`` takes them."""
 
-    def __init__(self, device: str, store: Store, progress: Progress) -> None:
-        self.device, self.store, self.progress = device, store, progress
+    def __init__(self, device: str, store: Store, progress: Progress, held: Mapping[str, Any]) -> None:
+        self.device, self.store, self.progress, self._how = device, store, progress, held
         self._held: tuple[str, Bundle] | None = None
         self._on: tuple[str, Callable[[], object]] | None = None
 
@@ -91,7 +91,7 @@ class Memory:
 
                 folder = model.folder or self._built(model)
                 self._held = None if model.parent is None else self._held  # two models at once may be too many for the memory
-                self._held = model.key, load(folder, self.device) if model.parent is None else with_adapter(self.take(model.parent), folder)
+                self._held = model.key, load(folder, self.device, **self._how) if model.parent is None else with_adapter(self.take(model.parent), folder)
         return self._held[1]
 
     def _built(self, model: Model) -> Path:

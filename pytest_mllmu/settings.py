@@ -18,6 +18,9 @@ Show = Literal["both", "multimodal", "unimodal"]
 MODELS = ("tiny-llava", "tiny-idefics2")
 POLICIES = ("default", "off")
 REPORTS = (".json", ".jsonl", ".md")
+LABELS = ("answer", "upstream")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+YES_NO = ("no", "yes")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return f"--mllmu-{self.name}"
+        return f"--mllmu-{self.name.replace('_', '-')}"
 
     @property
     def environment(self) -> str:
@@ -149,6 +152,14 @@ OPTIONS = (
     Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gates: default, or off to measure only", Literal["default", "off"]),
     Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float | str),
     Option("epochs", None, _number(1, 1000), "N", "Epochs of unlearning instead of the method's own", int | str),
+    Option("train_batch", None, _number(1, 4096), "N", "Rows per forward pass of training instead of the method's own", int | str),
+    Option("accumulate", 1, _number(1, 4096), "N", "Forward passes per training step, whose gradients are added up", int | str),
+    Option("labels", "answer", _one_of("choice of labels", LABELS), "WHICH", "What the loss is over: answer tokens, or upstream (prompt too, as released)"),
+    Option("packed", "no", _one_of("answer", YES_NO), "YES|NO", "Train a person's pairs on one image trunk: fast where an image has many tokens"),
+    Option("checkpointing", "no", _one_of("answer", YES_NO), "YES|NO", "Gradient checkpointing: less memory, more time"),
+    Option("dtype", "auto", _one_of("dtype", DTYPES), "NAME", "Precision of a checkpoint: auto (its own), float32, bfloat16 or float16"),
+    Option("device_map", None, str, "NAME", "How accelerate spreads a checkpoint over devices, such as auto"),
+    Option("quantize", "no", _one_of("quantization", ("no", "4bit")), "HOW", "4bit: hold a checkpoint in NF4 (QLoRA; needs pytest-mllmu[quant])"),
     Option("report", (), _report, "FILE", "Write a report, its format by suffix: .json, .jsonl or .md (may be repeated)", "linelist", many=True),
     Option("cache", None, lambda text: Path(text).expanduser().resolve(), "DIR", "Folder of models and answers (default: the user's cache folder)"),
     Option("seed", 0, _number(0, 2**31), "N", "The one seed of data, training and statistics", int | str),
@@ -176,6 +187,14 @@ class Settings:
     gates: str = "default"
     lr: float | None = None
     epochs: int | None = None
+    train_batch: int | None = None
+    accumulate: int = 1
+    labels: str = "answer"
+    packed: str = "no"
+    checkpointing: str = "no"
+    dtype: str = "auto"
+    device_map: str | None = None
+    quantize: str = "no"
     report: tuple[Path, ...] = ()
     cache: Path | None = None
     seed: int = 0

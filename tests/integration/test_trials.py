@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.integration.runs import SLOW, Built, Ran
+from pytest_mllmu.embedded.benchmark import synthetic_benchmark
+from tests import umu
+from tests.integration.runs import SLOW, Built, Ran, run
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,43 @@ def test_a_folder_that_is_no_model(built: Built, tmp_path: Path) -> None:
     assert ran.code == 4
     assert "neither config.json nor adapter_config.json: no checkpoint and no LoRA adapter" in ran.text
     assert "Traceback" not in ran.text
+
+
+@pytest.mark.timeout(SLOW)
+def test_a_checkpoint_by_path(built: Built, tmp_path: Path) -> None:
+    """As a user with a model of their own: fine-tuned with LoRA, unlearned and asked; a second run takes all from the cache."""
+    base = _base(built)
+    given = [f"--mllmu-model={base}", "--mllmu-limit=1", "--mllmu-gates=off", "--mllmu-report=run.json", "--mllmu-accumulate=2", "--mllmu-packed=yes"]
+    given += ["--mllmu-checkpointing=yes", "--mllmu-dtype=float32", "--mllmu-device=cpu"]
+    first = built.warm(tmp_path, *given, timeout=SLOW)
+    assert first.code == 0, first.text
+    run = json.loads(first.json())
+    assert [row["title"] for row in run["table"]["rows"]] == ["Vanilla", "GA"]
+    made = run["settings"]["methods"]["ga"]["hyper"]
+    assert (made["lr"], made["batch"], made["accumulate"], made["packed"]) == (2e-5, 4, 2, True)
+    second = built.warm(tmp_path, *given)
+    assert second.progress == []
+    assert json.loads(second.json())["table"] == run["table"]
+    assert list((built.cache / "checkpoints").iterdir()) == []
+
+
+def _base(built: Built) -> Path:
+    """The stored base: the only whole model beside the vanilla."""
+    vanilla = json.loads(built.ran.json())["fingerprints"]["models"]["Vanilla"]
+    manifests = {folder.name: json.loads((folder / "manifest.json").read_text()) for folder in (built.cache / "model").iterdir()}
+    (name,) = (name for name, manifest in manifests.items() if manifest["key"] == manifests[vanilla]["inputs"]["base"])
+    return built.cache / "model" / name
+
+
+@pytest.mark.timeout(SLOW)
+def test_data_without_transformed_people(built: Built, tmp_path: Path) -> None:
+    """UMU-Bench has no test set: its gates are skipped with the reason, and nothing stands in its column."""
+    data = synthetic_benchmark(4, 1, 50, 0)
+    umu.write(tmp_path / "umu", replace(data, transformed=()), 50)
+    arguments = [f"--mllmu-data={tmp_path / 'umu'}", built.option, "--mllmu-forget=50", "--mllmu-gates=off", "-rs", "--mllmu-report=run.json"]
+    ran = run(tmp_path, "--mllmu-method=none", *arguments, timeout=SLOW)
+    assert ran.code == 0, ran.text
+    assert "umu has no test set: nothing is known about it" in ran.text
+    assert "20 passed, 6 skipped" in ran.text
+    cells = json.loads(ran.json())["table"]["rows"][0]["cells"]
+    assert {cell["split"] for cell in cells} == {"forget", "retain", "celebrity"}
