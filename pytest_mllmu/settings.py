@@ -219,7 +219,7 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
 
     Raises SettingsError, naming where the value came from, for the first one that cannot be followed.
     """
-    active = any(_source(option, given, ini, environment)[1] for option in OPTIONS if option.name == "method")
+    active = any(_source(option, given, ini, environment)[1] for option in OPTIONS if option.name in ("method", "candidate"))
     if active:
         check_environment(environment)
     values = {}
@@ -240,6 +240,10 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
     for name in ("profiles", "celebrities"):
         if given.get(name) is not None and values["data"] != "synthetic":
             raise SettingsError(f"--mllmu-{name}: the size of the embedded benchmark; the people of --mllmu-data are those of the folder")
+    if values["candidate"] != "vanilla" and "none" not in values["method"]:
+        if values["method"]:
+            raise SettingsError(f"--mllmu-candidate: a method makes its own candidate; give --mllmu-method={','.join(values['method'])},none to try both")
+        values["method"] = ("none",)  # a model that is handed in is put on trial as it is
     return Settings(**values)
 
 

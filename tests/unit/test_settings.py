@@ -137,6 +137,14 @@ def test_an_unknown_variable_gets_the_nearest_one() -> None:
         chosen({"method": "ga"}, environment={"MLLMU_FORGT": "5"})
 
 
+def test_a_model_that_is_handed_in_is_put_on_trial_as_it_is(tmp_path: Path) -> None:
+    assert chosen({"candidate": str(tmp_path)}).method == ("none",)
+    assert chosen({"candidate": "base", "method": "ga,none"}).method == ("ga", "none")
+    assert chosen({"candidate": "vanilla", "method": "ga"}).method == ("ga",)
+    with pytest.raises(SettingsError, match=r"^--mllmu-candidate: a method makes its own candidate; give --mllmu-method=ga,none to try both$"):
+        chosen({"candidate": "base", "method": "ga"})
+
+
 @pytest.mark.parametrize("name", ["profiles", "celebrities"])
 def test_the_size_of_a_data_folder_is_not_for_the_user_to_say(name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"^--mllmu-{name}: the size of the embedded benchmark"):
