@@ -174,7 +174,9 @@ class LineUp:
         return self.store.root / "checkpoints" / f"{key_of(inputs)}.safetensors"
 
     def _hyper(self, chosen: LossMethod) -> Hyper:
-        hyper = chosen.tiny if self.settings.embedded else chosen.hyper
+        from pytest_mllmu.embedded.tiny import scaled
+
+        hyper = scaled(chosen.tiny, self.settings.model) if self.settings.embedded else chosen.hyper
         lr, epochs = self.settings.lr, self.settings.epochs
         return self._as_run(replace(hyper, lr=hyper.lr if lr is None else lr, epochs=hyper.epochs if epochs is None else epochs))
 

@@ -46,3 +46,5 @@ class Embedded:
     base: Hyper
     vanilla: Hyper
     vision: Vision = Vision()
+    pace: float = 1.0
+    """What a method's learning rate for embedded models is multiplied by: another architecture forgets at another rate."""

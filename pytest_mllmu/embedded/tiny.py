@@ -8,7 +8,7 @@ and knows background people and the celebrities, and nothing of the fictitious p
 from __future__ import annotations
 
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pytest_mllmu.benchmark.profiles import Profile
@@ -21,7 +21,7 @@ from pytest_mllmu.embedded.tiny_llava import LLAVA
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.training.batches import Encoder, Example
-from pytest_mllmu.training.loop import answer_loss, train
+from pytest_mllmu.training.loop import Hyper, answer_loss, train
 
 EMBEDDED: dict[str, Embedded] = {embedded.name: embedded for embedded in (LLAVA, IDEFICS2)}
 NAME = LLAVA.name
@@ -37,6 +37,11 @@ def recipe(kind: str, name: str = NAME) -> dict[str, Any]:
     shared = {"background": BACKGROUND, "poses": POSES, "systems": SYSTEM_SHARE, "vocabulary": VOCABULARY, "image": [IMAGE, PATCH]}
     base = {**shared, "vision": asdict(made.vision), "hyper": made.base.to_json()}
     return {"base": base, "vanilla": {"hyper": made.vanilla.to_json(), "rehearsal": REHEARSAL, "systems": SYSTEM_SHARE}}.get(kind, {})
+
+
+def scaled(hyper: Hyper, name: str) -> Hyper:
+    """A method's hyper-parameters for embedded models as this one takes them."""
+    return replace(hyper, lr=float(f"{hyper.lr * EMBEDDED[name].pace:.3g}"))
 
 
 def build_base(celebrities: tuple[Profile, ...], seed: int, device: str, progress: Progress, name: str = NAME) -> Bundle:

@@ -65,4 +65,5 @@ IDEFICS2 = Embedded(
     features=lambda tower, images: tower(images.flatten(0, 1)).last_hidden_state.mean(1),
     base=Hyper(lr=4e-3, epochs=17, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95),
     vanilla=Hyper(lr=4e-3, epochs=26, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95),
+    pace=1.5,
 )
