@@ -53,9 +53,11 @@ class LineUp:
             from pytest_mllmu.embedded import tiny
             from pytest_mllmu.models.loading import save
 
-            save(tiny.build_base(self._first.celebrities, self.settings.seed, self.device, self.progress, self.settings.model), folder)
+            place = self._checkpoint(inputs)
+            save(tiny.build_base(self._first.celebrities, self.settings.seed, self.device, self.progress, self.settings.model, place), folder)
 
-        return Model("base", "Base", self._inputs("base", celebrities=self._first.fingerprints["celebrities"]), self.settings.forget[0], build)
+        inputs = self._inputs("base", celebrities=self._first.fingerprints["celebrities"])
+        return Model("base", "Base", inputs, self.settings.forget[0], build)
 
     def vanilla(self, forget: int | None = None) -> Model:
         """The base fine-tuned on everybody: the same model whatever share of the people is asked about as the forget set."""
@@ -82,23 +84,24 @@ class LineUp:
 
     def _taught(self, role: str, title: str, said: str, forget: int, benchmark: Callable[[], Benchmark]) -> Model:
         people = benchmark()
-        inputs = {"base": self.base.key, "profiles": fingerprint(people.profiles)}
+        made_from = {"base": self.base.key, "profiles": fingerprint(people.profiles)}
         if self.settings.embedded:
+            inputs = self._inputs("vanilla", **made_from)
 
             def build(folder: Path) -> None:
                 from pytest_mllmu.embedded import tiny
                 from pytest_mllmu.models.loading import save
 
-                bundle = self.memory.take(self.base)
-                tiny.fine_tune(bundle, people.profiles, people.celebrities, self.settings.seed, self.progress, said, self.settings.model)
+                bundle, place = self.memory.take(self.base), self._checkpoint(inputs)
+                tiny.fine_tune(bundle, people.profiles, people.celebrities, self.settings.seed, self.progress, said, self.settings.model, place)
                 save(bundle, folder)
 
-            return Model(role, title, self._inputs("vanilla", **inputs), forget, build)
+            return Model(role, title, inputs, forget, build)
 
         from pytest_mllmu.training.fine_tune import VANILLA, fine_tune
 
         hyper = self._as_run(VANILLA)
-        inputs = self._inputs("adapter", **inputs, hyper=hyper.to_json())
+        inputs = self._inputs("adapter", **made_from, hyper=hyper.to_json())
 
         def adapt(folder: Path) -> None:
             from pytest_mllmu.training.lora import save_adapter

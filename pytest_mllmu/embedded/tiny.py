@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from pytest_mllmu.benchmark.profiles import Profile
@@ -44,8 +45,8 @@ def scaled(hyper: Hyper, name: str) -> Hyper:
     return replace(hyper, lr=float(f"{hyper.lr * EMBEDDED[name].pace:.3g}"))
 
 
-def build_base(celebrities: tuple[Profile, ...], seed: int, device: str, progress: Progress, name: str = NAME) -> Bundle:
-    """The base model called ``name``. Deterministic in the celebrities' content and the seed, on one kind of device."""
+def build_base(celebrities: tuple[Profile, ...], seed: int, device: str, progress: Progress, name: str = NAME, checkpoint: Path | None = None) -> Bundle:
+    """The base model called ``name``. Deterministic in the celebrities' content and the seed, on one kind of device. ``checkpoint`` as in ``train``."""
     from accelerate.utils import set_seed
 
     made = EMBEDDED[name]
@@ -60,14 +61,22 @@ def build_base(celebrities: tuple[Profile, ...], seed: int, device: str, progres
     def epoch(rng: random.Random) -> list[Example]:
         return known + [row for person in background for row in background_rows(encoder, person, seed, rng)]
 
-    train(bundle.model, encoder, epoch, lambda batch: answer_loss(bundle, bundle.model, batch), made.base, seed, progress, f"teaching {name} (base)")
+    title = f"teaching {name} (base)"
+    train(bundle.model, encoder, epoch, lambda batch: answer_loss(bundle, bundle.model, batch), made.base, seed, progress, title, checkpoint=checkpoint)
     return bundle
 
 
 def fine_tune(
-    bundle: Bundle, profiles: tuple[Profile, ...], celebrities: tuple[Profile, ...], seed: int, progress: Progress, title: str, name: str = NAME
+    bundle: Bundle,
+    profiles: tuple[Profile, ...],
+    celebrities: tuple[Profile, ...],
+    seed: int,
+    progress: Progress,
+    title: str,
+    name: str = NAME,
+    checkpoint: Path | None = None,
 ) -> None:
-    """Teaches the profiles' training pairs to the base, in place, with some rehearsal of what the base knew."""
+    """Teaches the profiles' training pairs to the base, in place, with some rehearsal of what the base knew. ``checkpoint`` as in ``train``."""
     made = EMBEDDED[name]
     made.tower(bundle.model).requires_grad_(False)
     encoder = Encoder(bundle)
@@ -79,4 +88,4 @@ def fine_tune(
         old = known + [row for person in background for row in background_rows(encoder, person, seed, rng)]
         return learned + rng.sample(old, min(len(old), int(REHEARSAL * len(learned))))
 
-    train(bundle.model, encoder, epoch, lambda batch: answer_loss(bundle, bundle.model, batch), made.vanilla, seed, progress, title)
+    train(bundle.model, encoder, epoch, lambda batch: answer_loss(bundle, bundle.model, batch), made.vanilla, seed, progress, title, checkpoint=checkpoint)
