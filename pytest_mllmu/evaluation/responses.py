@@ -6,27 +6,59 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pytest_mllmu.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the model thinks of the right answer when it is read token by token, whatever the model would write itself.
+
+    ``log_probs``: of each of the right answer's tokens, the end token last, given those before it. ``hits``: whether that token was the most
+    probable one. ``wrong``: mean log-probability per token (end token included) of each perturbed answer.
+    """
+
+    log_probs: tuple[float, ...]
+    hits: tuple[bool, ...]
+    wrong: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        row: dict[str, object] = {"log_probs": list(self.log_probs), "hits": [int(hit) for hit in self.hits]}
+        return row | ({"wrong": list(self.wrong)} if self.wrong else {})
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Truth:
+        return cls(tuple(map(float, row["log_probs"])), tuple(map(bool, row["hits"])), tuple(map(float, row.get("wrong", ()))))
 
 
 @dataclass(frozen=True)
 class Response:
     """What was answered to the question ``question``.
 
-    ``answer`` is the generated text, or the letter of the most probable option for classification;
+    ``answer`` is the generated text, or the letter of the most probable option for multiple choice by probability;
     ``options`` then holds the mean log-probability per token of each option, by letter.
     """
 
     question: str
     answer: str
     options: Mapping[str, float] | None = None
+    truth: Truth | None = None
 
     def to_line(self) -> str:
         row: dict[str, object] = {"question": self.question, "answer": self.answer}
         if self.options is not None:
             row["options"] = dict(self.options)
+        if self.truth is not None:
+            row["truth"] = self.truth.to_json()
         return json.dumps(row, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_line(cls, line: str) -> Response:
+        """Raises ValueError, KeyError, TypeError or AttributeError for a line that is no response."""
+        row = json.loads(line)
+        truth = Truth.from_json(row["truth"]) if "truth" in row else None
+        return cls(str(row["question"]), str(row["answer"]), row.get("options"), truth)
 
 
 def write_responses(path: Path, responses: Iterable[Response]) -> None:
@@ -40,7 +72,6 @@ def read_responses(path: Path) -> Iterator[Response]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                row = json.loads(line)
-                yield Response(question=str(row["question"]), answer=str(row["answer"]), options=row.get("options"))
+                yield Response.from_line(line)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise StoreError(f"{path}, line {number}: not a response ({error})") from None

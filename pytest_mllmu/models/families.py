@@ -38,9 +38,10 @@ class Family(ABC):
     def image_text(self, processor: Any, picture: Picture | None) -> str:
         """What stands for the placeholder of this picture when a prompt is tokenised: as many image tokens as it has features."""
 
-    def tokens(self, processor: Any, text: str, image_text: str = "") -> list[int]:
-        """Token ids of a prompt (with or without an answer); ``image_text`` replaces the placeholder."""
-        whole = text.replace(processor.image_token, image_text)
+    def tokens(self, processor: Any, text: str, image_texts: Sequence[str] = ()) -> list[int]:
+        """Token ids of a prompt (with or without an answer); each of ``image_texts`` replaces the next placeholder."""
+        parts = text.split(processor.image_token)
+        whole = "".join(part for pair in zip(parts, (*image_texts, ""), strict=True) for part in pair)
         return list(processor.tokenizer(whole, add_special_tokens=not begun(processor, text))["input_ids"])
 
     def plain(self, processor: Any, text: str) -> str:

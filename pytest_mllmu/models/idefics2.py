@@ -6,6 +6,7 @@ Images keep their proportions (378 to 980 pixels a side); a mask says where the 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Modality, Picture
@@ -33,10 +34,10 @@ class Idefics2(Family):
         around = processor.fake_image_token
         return f"{around}{processor.image_token * processor.image_seq_len}{around}"
 
-    def tokens(self, processor: Any, text: str, image_text: str = "") -> list[int]:
+    def tokens(self, processor: Any, text: str, image_texts: Sequence[str] = ()) -> list[int]:
         """As ``Idefics2Processor`` does: a word that follows the image directly is moved away from it by a blank."""
         beside = re.compile(rf"{re.escape(processor.image_token)}(?=[^\s<])")
-        return super().tokens(processor, beside.sub(f"{processor.image_token} ", text), image_text)
+        return super().tokens(processor, beside.sub(f"{processor.image_token} ", text), image_texts)
 
     def end(self, processor: Any) -> int:
         return int(processor.tokenizer.convert_tokens_to_ids(END))

@@ -35,7 +35,7 @@ def _wrong(family: Family, model: Any, processor: Any, picture: Picture | None) 
     text = f"{family.prompt(processor, 'Who is this?', 'multimodal' if picture else 'unimodal')}{family.lead(processor)}Ann"
     images = {"images": [picture.decode()]} if picture else {}
     given = processor(text=[text], **images, add_special_tokens=not begun(processor, text), return_tensors="pt")
-    ids = torch.tensor([family.tokens(processor, text, family.image_text(processor, picture) if picture else "")])
+    ids = torch.tensor([family.tokens(processor, text, [family.image_text(processor, picture)] if picture else [])])
     seen = family.join([family.pixels(processor, picture.decode())] if picture else [])
     found: dict[str, torch.Tensor] = {"input_ids": ids, "attention_mask": torch.ones_like(ids), **family.token_inputs(model, processor, ids), **seen}
     taken = inspect.signature(unwrapped(model).forward).parameters

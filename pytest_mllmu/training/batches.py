@@ -70,7 +70,7 @@ class Encoder:
         self._bytes = 0
         self._image_texts: dict[Picture, str] = {}
         self._plain = lru_cache(maxsize=2**16)(lambda text: bundle.family.plain(bundle.processor, text))
-        self._tokens = lru_cache(maxsize=2**16)(lambda text, image: tuple(bundle.family.tokens(bundle.processor, text, image)))
+        self._tokens = lru_cache(maxsize=2**16)(lambda text, images: tuple(bundle.family.tokens(bundle.processor, text, images)))
 
     def example(self, text: str, answer: str, modality: Modality, picture: Picture | None, system: str = "") -> Example:
         """The answer begins as the family says and closes with the end token, which the released collate forgets."""
@@ -81,21 +81,30 @@ class Encoder:
         shared = next((place for place, pair in enumerate(zip(prompt, whole, strict=False)) if pair[0] != pair[1]), min(len(prompt), len(whole)))
         return Example(prompt[:shared], (*whole[shared:], self.bundle.eos), picture if modality == "multimodal" else None)
 
+    def tokens(self, text: str, pictures: Sequence[Picture]) -> tuple[int, ...]:
+        """The tokens of a whole prompt with a placeholder for each of the pictures."""
+        return self._tokens(text, tuple(map(self._image_text, pictures)))
+
+    def whole(self, text: str, answer: str, pictures: Sequence[Picture] = ()) -> tuple[int, ...]:
+        """The tokens of such a prompt, of an answer to it and of its end."""
+        family, processor = self.bundle.family, self.bundle.processor
+        return (*self.tokens(f"{text}{family.lead(processor)}{self._plain(answer)}", pictures), self.bundle.eos)
+
     def prompt(self, text: str, modality: Modality, picture: Picture | None = None, system: str = "") -> tuple[int, ...]:
         """The tokens of a question up to where its answer begins; ``system`` is said before the conversation."""
         return self._tokens(*self._asked(text, modality, picture, system))
 
-    def _asked(self, text: str, modality: Modality, picture: Picture | None, system: str) -> tuple[str, str]:
+    def _asked(self, text: str, modality: Modality, picture: Picture | None, system: str) -> tuple[str, tuple[str, ...]]:
         """The prompt in words, and what its image placeholder stands for."""
-        family, processor = self.bundle.family, self.bundle.processor
-        prompt = family.prompt(processor, self._plain(text), modality, system)
-        if modality == "unimodal":
-            return prompt, ""
+        prompt = self.bundle.family.prompt(self.bundle.processor, self._plain(text), modality, system)
+        return prompt, () if modality == "unimodal" else (self._image_text(picture),)
+
+    def _image_text(self, picture: Picture | None) -> str:
         if picture is None:
-            return prompt, family.image_text(processor, None)
+            return self.bundle.family.image_text(self.bundle.processor, None)
         if picture not in self._image_texts:  # the number of image tokens may depend on the picture, which is costly to look at
-            self._image_texts[picture] = family.image_text(processor, picture)
-        return prompt, self._image_texts[picture]
+            self._image_texts[picture] = self.bundle.family.image_text(self.bundle.processor, picture)
+        return self._image_texts[picture]
 
     def pairs(self, profile: Profile, modality: Modality | None = None) -> list[Example]:
         """A profile's training pairs, of one modality or of both; a pair that does not name its own is trained in each."""

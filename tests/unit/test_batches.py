@@ -43,7 +43,8 @@ def test_prompt_and_answer_are_the_tokens_of_the_whole(encoder: Encoder, answer:
     row = encoder.example("Who?", answer, modality, person().pictures[0])
     bundle = encoder.bundle
     image = bundle.family.image_text(bundle.processor, None)
-    whole = bundle.family.tokens(bundle.processor, f"{bundle.family.prompt(bundle.processor, 'Who?', modality)} {answer}", image)
+    prompt = bundle.family.prompt(bundle.processor, "Who?", modality)
+    whole = bundle.family.tokens(bundle.processor, f"{prompt} {answer}", [image] if modality == "multimodal" else [])
     assert [*row.prompt, *row.answer] == [*whole, bundle.eos]
     assert row.prompt == encoder.prompt("Who?", modality)[: len(row.prompt)]
     assert (row.picture is None) == (modality == "unimodal")

@@ -41,12 +41,12 @@ def test_tokens_are_those_of_the_processor(text: str) -> None:
     made = processor_of(NAME)
     prompt = FAMILY.prompt(made, text, "multimodal")
     expected = made(text=[prompt], images=[[person().pictures[0].decode()]])["input_ids"][0]
-    assert FAMILY.tokens(made, prompt, FAMILY.image_text(made, None)) == list(expected)
+    assert FAMILY.tokens(made, prompt, [FAMILY.image_text(made, None)] * prompt.count("<image>")) == list(expected)
 
 
 def test_an_image_has_as_many_tokens_as_the_perceiver_has_latents() -> None:
     bundle = random_bundle(name=NAME)
-    tokens = FAMILY.tokens(bundle.processor, FAMILY.prompt(bundle.processor, "Who?", "multimodal"), FAMILY.image_text(bundle.processor, None))
+    tokens = FAMILY.tokens(bundle.processor, FAMILY.prompt(bundle.processor, "Who?", "multimodal"), [FAMILY.image_text(bundle.processor, None)])
     assert tokens.count(bundle.model.config.image_token_id) == bundle.model.config.perceiver_config.resampler_n_latents == 8
 
 

@@ -1,0 +1,95 @@
+"""What is asked, as data: a question with its picture and its demonstrations, and then the same as a model reads it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_mllmu.benchmark.profiles import Picture, Profile, Question
+
+if TYPE_CHECKING:
+    from pytest_mllmu.evaluation.dialects import Dialect
+    from pytest_mllmu.training.batches import Encoder
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A demonstration: a question whose right answer stands in the prompt."""
+
+    question: Question
+    picture: Picture | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with the picture it is asked about, after some demonstrations. ``wrong`` are answers that a model without the knowledge
+    would find as likely as the right one (perturbed answers)."""
+
+    question: Question
+    picture: Picture | None
+    shown: tuple[Shown, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A question as the model reads it. Multiple choice with ``options`` is scored, everything else is written by the model.
+
+    ``tokens`` is the prompt up to where its answers differ; ``rest`` is what is left of it where a tokenizer joins the end of the prompt to the
+    answer. ``pictures``: in the order of their placeholders. ``options``: letter and answer tokens, end token included. ``truths``: the right
+    answer's tokens first, then those of perturbed answers, with their end tokens: they are scored beside. ``letter``: only the first character of
+    what is written counts, so that nothing need be written after it.
+    """
+
+    question: Question
+    tokens: tuple[int, ...]
+    rest: tuple[int, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    options: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    truths: tuple[tuple[int, ...], ...] = ()
+    new_tokens: int = 50
+    letter: bool = False
+
+
+def asked(rows: Iterable[tuple[Profile, Question]]) -> list[Asked]:
+    """Every question with one of its person's pictures; which one depends on the question's id alone."""
+    return [Asked(question, picture_of(profile, question)) for profile, question in rows]
+
+
+def picture_of(profile: Profile, question: Question) -> Picture | None:
+    if question.modality == "unimodal":
+        return None
+    return profile.pictures[zlib.crc32(question.id.encode()) % len(profile.pictures)]
+
+
+def prompts(encoder: Encoder, rows: Sequence[Asked], dialect: Dialect, system: str = "") -> list[Prompt]:
+    """The rows as the encoder's model reads them; ``system`` is said before each question."""
+    return [_prompt(encoder, row, dialect, system) for row in rows]
+
+
+def _prompt(encoder: Encoder, row: Asked, dialect: Dialect, system: str) -> Prompt:
+    question, text = row.question, dialect.text(encoder.bundle, row, system)
+    pictures = tuple(picture for picture in (*(shown.picture for shown in row.shown), row.picture) if picture is not None)
+    chosen = question.options if dialect.likelihood else ()
+    answers = [answer for _, answer in chosen] if question.options else [question.answer, *row.wrong]
+    tokens = encoder.tokens(text, pictures)
+    wholes = [encoder.whole(text, answer, pictures) for answer in answers]
+    shared = min(_shared(tokens, whole) for whole in wholes) if wholes else len(tokens)
+    ends = [whole[shared:] for whole in wholes]
+    options = tuple((letter, end) for (letter, _), end in zip(chosen, ends, strict=False))
+    return Prompt(
+        question,
+        tokens[:shared],
+        () if options else tokens[shared:],
+        pictures,
+        options,
+        () if question.options else tuple(ends),
+        dialect.new_tokens,
+        letter=bool(question.options) and not options,
+    )
+
+
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other)))
