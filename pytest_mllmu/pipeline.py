@@ -5,20 +5,23 @@ Everything is lazy: answers that are stored are read back without torch being im
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.benchmark.profiles import SPLITS, Benchmark, Profile, Question, Split, fingerprint
-from pytest_mllmu.evaluation import engine
+from pytest_mllmu.evaluation import asking, engine
+from pytest_mllmu.evaluation.dialects import DIALECTS
+from pytest_mllmu.evaluation.journal import Journal
 from pytest_mllmu.evaluation.responses import Response, read_responses, write_responses
 from pytest_mllmu.lineup import CODE, LineUp
 from pytest_mllmu.memory import Model
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.runtime import runtime
 from pytest_mllmu.settings import Settings
-from pytest_mllmu.store import Store, default_root
+from pytest_mllmu.store import Store, default_root, key_of
 from pytest_mllmu.trials import Trial
 
 if TYPE_CHECKING:
@@ -82,19 +85,35 @@ class Pipeline:
 
     def responses(self, model: Model, split: Split) -> dict[str, Response]:
         """What the model answers to the questions of a split, by question id; asked only once, whoever asks."""
-        people = self.people(model, split)
+        inputs = self._answers(model, split)
 
         def build(folder: Path) -> None:
-            bundle = self.models.memory.load(model)
-            rows = [(profile, question) for profile in people for question in profile.questions]
-            title = f"asking {model.title} about the {split} set"
-            with runtime(self.models.device), self.progress.step(title, total=len(rows), unit="questions") as step:
-                answers = engine.answer(bundle, engine.asked(rows), self.settings.batch or engine.BATCH, step.advance, model.system)
-            write_responses(folder / "responses.jsonl", answers)
+            write_responses(folder / "responses.jsonl", self._ask(model, split, Journal(self.store.root / "answers" / f"{key_of(inputs)}.jsonl")))
 
         waiting = self.models.memory.waiting(f"{model.title} on the {split} set")
-        artefact = self.store.get_or_build("responses", self._answers(model, split), build, waiting)
+        artefact = self.store.get_or_build("responses", inputs, build, waiting)
         return {response.question: response for response in read_responses(artefact.file("responses.jsonl"))}
+
+    def _ask(self, model: Model, split: Split, journal: Journal) -> list[Response]:
+        """All answers of a model to the questions of a split; those in the journal are not asked for again."""
+        from pytest_mllmu.training.batches import Encoder
+
+        rows = [(profile, question) for profile in self.people(model, split) for question in profile.questions]
+        bundle, known = self.models.memory.load(model), journal.read()
+        title = f"asking {model.title} about the {split} set"
+        with runtime(self.models.device), self.progress.step(title, total=len(rows), unit="questions") as step:
+            step.advance(len(known))
+
+            def answered(found: Sequence[Response]) -> None:
+                journal.add(found)
+                known.update({response.question: response for response in found})
+                step.advance(len(found))
+
+            encoder = Encoder(bundle)
+            left = asking.asked(row for row in rows if row[1].id not in known)
+            engine.Engine(bundle, encoder, self.settings.batch).answer(asking.prompts(encoder, left, DIALECTS["strict"], model.system), answered)
+        journal.remove()
+        return list(known.values())
 
     def answered(self, model: Model, split: Split) -> bool:
         return self.store.find("responses", self._answers(model, split)) is not None

@@ -1,118 +1,99 @@
-"""Asks a local model every question, in batches: the same answers as one at a time, whatever the batch size.
+"""Asks a local model every question: the same answers as one at a time, whatever the batch size, the order or the path.
 
-Multiple choice is one forward pass over prompt + option for each option: the prediction is the option whose text is
-most probable, by mean log-probability per token (paper 3.2.1). Generation and cloze are decoded greedily, at most
-``NEW_TOKENS`` tokens, as released. Rows are padded on the left and sorted by length; text-only and image rows never mix.
+Multiple choice is scored: the prediction is the option whose text is most probable, by mean log-probability per token (paper 3.2.1). Everything else
+is decoded greedily. Which path ran is said in the result; the fast one is used when it gives this model's logits.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pytest_mllmu.benchmark import prompts
-from pytest_mllmu.benchmark.profiles import Picture, Profile, Question
+from pytest_mllmu.evaluation.asking import Prompt
 from pytest_mllmu.evaluation.responses import Response
 from pytest_mllmu.models.families import Bundle
-from pytest_mllmu.training.batches import IGNORED, Encoder, Example
+from pytest_mllmu.models.said import said
+from pytest_mllmu.training.batches import Encoder
 
-VERSION = 1
+if TYPE_CHECKING:
+    from pytest_mllmu.evaluation.plain import Plain
+    from pytest_mllmu.evaluation.shared import Shared
+
+VERSION = 2
 """Part of the key of stored responses: raise it when answers can change."""
-NEW_TOKENS = 50
 BATCH = 128
+CLOSE, CLOSE_IN_HALF = 1e-3, 5e-2
+"""How far logits of the two paths may be apart, as a share of the greatest: in float32 only the order of sums differs."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A question with the picture it is asked about."""
+class Engine:
+    """``path`` says how questions are asked: "shared prefixes", or "one by one" with the reason why."""
 
-    question: Question
-    picture: Picture | None
+    def __init__(self, bundle: Bundle, encoder: Encoder | None = None, batch: int | None = None, *, sharing: bool = True) -> None:
+        self._bundle, self._encoder = bundle, encoder or Encoder(bundle)
+        self._batch, self._sharing = batch or BATCH, sharing
+        self.path = ""
 
+    def answer(self, prompts: Sequence[Prompt], answered: Callable[[Sequence[Response]], object] = lambda found: None) -> list[Response]:
+        """The responses to ``prompts``, in their order. ``answered`` is given some as soon as they are there."""
+        import torch
 
-def asked(rows: Iterable[tuple[Profile, Question]]) -> list[Asked]:
-    """Every question with one of its person's pictures; which one depends on the question's id alone."""
-    return [Asked(question, _picture(profile, question)) for profile, question in rows]
+        found: dict[str, Response] = {}
+        if not prompts:
+            return []
+        with torch.inference_mode():
+            for part in self._path(prompts).answers(prompts, self._tried):
+                found |= {response.question: response for response in part}
+                answered(part)
+        return [found[prompt.question.id] for prompt in prompts]
 
+    def _path(self, prompts: Sequence[Prompt]) -> Shared | Plain:
+        from pytest_mllmu.evaluation.plain import Plain
+        from pytest_mllmu.evaluation.shared import Shared
 
-def _picture(profile: Profile, question: Question) -> Picture | None:
-    if question.modality == "unimodal":
-        return None
-    return profile.pictures[zlib.crc32(question.id.encode()) % len(profile.pictures)]
+        plain, shared = Plain(self._encoder, self._batch), Shared(self._encoder, self._batch)
+        reason = _differ(self._bundle, plain, shared, prompts) if self._sharing else "as asked for"
+        self.path = f"one by one ({reason})" if reason else "shared prefixes"
+        return plain if reason else shared
 
+    def _tried(self, ask: Callable[[], Any]) -> str:
+        """Runs something; what the device says when its memory was not enough, else nothing."""
+        import torch
 
-def answer(
-    bundle: Bundle, questions: Sequence[Asked], batch: int = BATCH, answered: Callable[[int], object] = lambda count: None, system: str = ""
-) -> list[Response]:
-    """The responses to ``questions``, in their order. ``answered`` is told how many more are done; ``system`` is said before each question."""
-    encoder = Encoder(bundle)
-    choices = [row for row in questions if row.question.task == "classification"]
-    others = [row for row in questions if row.question.task != "classification"]
-    responses = _choose(encoder, choices, batch, answered, system) | _write(encoder, others, batch, answered, system)
-    return [responses[row.question.id] for row in questions]
-
-
-def _choose(encoder: Encoder, rows: Sequence[Asked], batch: int, answered: Callable[[int], object], system: str) -> dict[str, Response]:
-    candidates = [
-        (row.question, letter, encoder.example(prompts.instruction(row.question), text, row.question.modality, row.picture, system))
-        for row in rows
-        for letter, text in row.question.options
-    ]
-    options: dict[str, dict[str, float]] = {row.question.id: {} for row in rows}
-    for group in _batches(candidates, batch, lambda row: row[2]):
-        for (question, letter, _), value in zip(group, _log_probabilities(encoder, [row[2] for row in group]), strict=True):
-            options[question.id][letter] = value
-            answered(len(options[question.id]) == len(question.options))
-    responses = {}
-    for row in rows:
-        scores = {letter: options[row.question.id][letter] for letter, _ in row.question.options}
-        responses[row.question.id] = Response(row.question.id, max(scores, key=lambda letter: scores[letter]), scores)
-    return responses
+        try:
+            ask()
+        except torch.OutOfMemoryError as error:
+            problem = said(error)
+        else:
+            return ""
+        if self._bundle.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return problem
 
 
-def _log_probabilities(encoder: Encoder, examples: Sequence[Example]) -> list[float]:
-    """Mean log-probability per answer token of each example (its end token included), rounded so that batching cannot show."""
-    import torch
-
-    batch = encoder.collate(examples)
-    asked = batch.labels != IGNORED
-    with torch.inference_mode():
-        logits = encoder.bundle.family.answer_logits(encoder.bundle.model, batch.inputs, asked)
-        tokens = -torch.nn.functional.cross_entropy(logits.float(), batch.labels[asked], reduction="none")
-        means = torch.zeros(len(examples), device=tokens.device).index_add(0, asked.nonzero()[:, 0], tokens) / asked.sum(1)
-    return [round(value, 4) for value in means.tolist()]
-
-
-def _write(encoder: Encoder, rows: Sequence[Asked], batch: int, answered: Callable[[int], object], system: str) -> dict[str, Response]:
-    prompted = []
-    for row in rows:
-        tokens = encoder.prompt(prompts.instruction(row.question), row.question.modality, row.picture, system)
-        # The last prompt token stands where an answer would: an example is a prompt and what follows it.
-        prompted.append((row.question, Example(tokens[:-1], (tokens[-1],), row.picture)))
-    responses = {}
-    for group in _batches(prompted, batch, lambda row: row[1]):
-        for (question, _), text in zip(group, _generate(encoder, [row[1] for row in group]), strict=True):
-            responses[question.id] = Response(question.id, text)
-            answered(1)
-    return responses
+def _differ(bundle: Bundle, plain: Plain, shared: Shared, prompts: Sequence[Prompt]) -> str:
+    """Why the shared path cannot be used, or nothing: a few prompts are read in both ways, and their logits compared."""
+    config = bundle.model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    longest = max(len(prompt.tokens) + prompt.new_tokens for prompt in prompts)
+    if window and longest > window:
+        return f"attention reaches back {window} tokens, prompts are longer"
+    some = _few(prompts)
+    try:
+        one, other = plain.last(some), shared.last(some)
+    except Exception as error:  # a model may refuse a cache, positions or image features in its own way
+        return said(error)
+    close = CLOSE if bundle.model.dtype.itemsize >= 4 else CLOSE_IN_HALF
+    for name, logits in one.items():
+        apart, most = (logits - other[name]).abs().max().item(), logits.abs().max().item()
+        if not apart <= close * most:
+            return f"logits would be {apart:.2g} apart, of at most {most:.2g}"
+    return ""
 
 
-def _generate(encoder: Encoder, examples: Sequence[Example]) -> list[str]:
-    import torch
-
-    bundle = encoder.bundle
-    inputs = encoder.collate(examples).inputs
-    with torch.inference_mode():
-        tokens = bundle.model.generate(
-            **inputs, past_key_values=bundle.family.cache(), do_sample=False, max_new_tokens=NEW_TOKENS, eos_token_id=bundle.stops, pad_token_id=bundle.pad
-        )
-    return [text.strip() for text in bundle.processor.tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)]
-
-
-def _batches(rows: Sequence[Any], batch: int, example: Callable[[Any], Example]) -> Iterable[list[Any]]:
-    ordered = sorted(rows, key=lambda row: (example(row).picture is None, len(example(row)), len(example(row).answer)))
-    split = sum(example(row).picture is not None for row in ordered)
-    for part in (ordered[:split], ordered[split:]):
-        yield from (list(part[start : start + batch]) for start in range(0, len(part), batch))
+def _few(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Two prompts about a picture, if there are, and two without one."""
+    seen = [prompt for prompt in prompts if prompt.pictures]
+    beside = [prompt for prompt in seen[1:] if prompt.pictures == seen[0].pictures and len(prompt.tokens) != len(seen[0].tokens)]
+    blind = [prompt for prompt in prompts if not prompt.pictures]
+    return [*seen[:1], *beside[:1], *seen[-1:], *blind[:1], *blind[-1:]]

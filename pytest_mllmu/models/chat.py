@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Modality, Picture
@@ -86,10 +87,23 @@ class Chat(Family):
         leaves = {name.rpartition(".")[2] for name, module in decoder.named_modules() if isinstance(module, Linear)}
         return rf"{re.escape(prefix)}\.(.*\.)?({'|'.join(map(re.escape, sorted(leaves)))})"
 
-    def answer_logits(self, model: Any, inputs: dict[str, torch.Tensor], asked: torch.Tensor) -> torch.Tensor:
+    def logits(self, model: Any, inputs: dict[str, Any], at: torch.Tensor) -> torch.Tensor:
         """By the model's whole forward pass: some scale or cap what their head gives. The head runs on the last columns only."""
-        logits: torch.Tensor = unwrapped(model)(**inputs, logits_to_keep=asked.shape[1] + 1).logits[:, :-1]
-        return logits[asked]
+        found: torch.Tensor = unwrapped(model)(**inputs, logits_to_keep=at.shape[1]).logits
+        return found[at]
+
+    def kinds(self, model: Any) -> int:
+        return 3 if hasattr(unwrapped(model).model, "get_rope_index") else 1
+
+    def positions(self, model: Any, processor: Any, ids: Sequence[int], pixels: Sequence[Mapping[str, torch.Tensor]]) -> torch.Tensor | None:
+        import torch
+
+        whole = unwrapped(model).model
+        if not hasattr(whole, "get_rope_index"):
+            return None
+        row, grids = torch.tensor([list(ids)]), [seen["image_grid_thw"] for seen in pixels]
+        found: torch.Tensor = whole.get_rope_index(row, torch.tensor(processor.create_mm_token_type_ids(row.tolist())), torch.cat(grids) if grids else None)[0]
+        return found[:, 0]
 
 
 def _turn(role: str, text: str, image: bool = False) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Modality, Picture
@@ -84,6 +85,10 @@ class Family(ABC):
             joined[key] = torch.cat([_padded(row[key], widest) for row in pixels])
         return joined
 
+    def by_row(self, joined: dict[str, torch.Tensor], rows: int) -> dict[str, torch.Tensor]:
+        """The joined image inputs of some rows with the same number of images each, as the model takes them."""
+        return joined
+
     def token_inputs(self, model: Any, processor: Any, ids: torch.Tensor) -> dict[str, torch.Tensor]:
         """Further model inputs with one value a token, of the shape of ``ids`` (rows, tokens)."""
         return {}
@@ -106,16 +111,32 @@ class Family(ABC):
         """A fresh key-value cache for ``generate``, or None for the model's own choice."""
         return None
 
-    def answer_logits(self, model: Any, inputs: dict[str, torch.Tensor], asked: torch.Tensor) -> torch.Tensor:
-        """Logits of the tokens marked in ``asked`` (rows, longest answer), shape (marked tokens, vocabulary).
+    def logits(self, model: Any, inputs: dict[str, Any], at: torch.Tensor) -> torch.Tensor:
+        """Logits of what follows the tokens marked in ``at`` (rows, some of the last columns), shape (marked tokens, vocabulary).
 
-        ``asked`` covers the last columns of the inputs. The output head runs on marked tokens only: with a large
-        vocabulary it would else cost more than the layers below it.
+        The output head runs on marked tokens only: with a large vocabulary it would else cost more than the layers below it.
         """
         whole = unwrapped(model)
-        hidden = whole.model(**inputs).last_hidden_state[:, -asked.shape[1] - 1 : -1]
-        logits: torch.Tensor = whole.get_output_embeddings()(hidden[asked])
-        return logits
+        hidden = whole.model(**inputs).last_hidden_state[:, -at.shape[1] :]
+        found: torch.Tensor = whole.get_output_embeddings()(hidden[at])
+        return found
+
+    def answer_logits(self, model: Any, inputs: dict[str, torch.Tensor], asked: torch.Tensor) -> torch.Tensor:
+        """Logits of the tokens marked in ``asked`` (rows, longest answer), shape (marked tokens, vocabulary): of what follows those before them.
+
+        ``asked`` covers the last columns of the inputs.
+        """
+        import torch
+
+        return self.logits(model, inputs, torch.nn.functional.pad(asked, (0, 1)))
+
+    def kinds(self, model: Any) -> int:
+        """How many positions a token has: some models count time, height and width apart."""
+        return 1
+
+    def positions(self, model: Any, processor: Any, ids: Sequence[int], pixels: Sequence[Mapping[str, torch.Tensor]]) -> torch.Tensor | None:
+        """Positions of a prompt's tokens, shape (kinds, tokens), where they are not simply counted."""
+        return None
 
     def vision(self, model: Any) -> tuple[Any, ...]:
         """The modules that make image features of pixels, for a model whose ``get_image_features`` depends on nothing else and whose ``forward``
@@ -166,11 +187,21 @@ class Bundle:
         return self.family.end(self.processor)
 
     @property
+    def image_token(self) -> int:
+        """The token that stands for a part of an image."""
+        return int(self.processor.tokenizer.convert_tokens_to_ids(self.processor.image_token))
+
+    @property
     def stops(self) -> list[int]:
         """Every token at which an answer ends: the family's, the tokenizer's and those of the model's generation settings."""
         named = getattr(unwrapped(self.model).generation_config, "eos_token_id", None)
         tokens = [self.eos, self.processor.tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
         return sorted({int(token) for token in tokens if token is not None})
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """``stops``, for asking often."""
+        return frozenset(self.stops)
 
     @property
     def pad(self) -> int:

@@ -52,6 +52,10 @@ class Idefics2(Family):
         seen = processor.image_processor([[image]], do_image_splitting=False, return_tensors="pt")
         return {key: seen[key] for key in ("pixel_values", "pixel_attention_mask")}
 
+    def by_row(self, joined: dict[str, torch.Tensor], rows: int) -> dict[str, torch.Tensor]:
+        """(rows, images, ...): the model takes rows of lists of images."""
+        return {key: value.view(rows, -1, *value.shape[2:]) for key, value in joined.items()}
+
     def lora_targets(self, model: Any) -> str:
         return rf".*text_model.*{PROJECTIONS}"
 

@@ -99,6 +99,10 @@ class Encoder:
         prompt = self.bundle.family.prompt(self.bundle.processor, self._plain(text), modality, system)
         return prompt, () if modality == "unimodal" else (self._image_text(picture),)
 
+    def size(self, picture: Picture) -> int:
+        """How many tokens of a prompt stand for the picture."""
+        return self._tokens(self.bundle.processor.image_token, (self._image_text(picture),)).count(self.bundle.image_token)
+
     def _image_text(self, picture: Picture | None) -> str:
         if picture is None:
             return self.bundle.family.image_text(self.bundle.processor, None)
@@ -137,10 +141,11 @@ class Encoder:
     def images(self, pictures: Sequence[Picture]) -> dict[str, Any]:
         """The model inputs for some pictures, in their order: pixels, or features where they are known to stay the same."""
         if self.features and pictures:
-            return self.features.inputs(pictures, self._seen)
-        return {key: value.to(self.bundle.device) for key, value in self.bundle.family.join([self._seen(picture) for picture in pictures]).items()}
+            return self.features.inputs(pictures, self.pixels)
+        return {key: value.to(self.bundle.device) for key, value in self.bundle.family.join([self.pixels(picture) for picture in pictures]).items()}
 
-    def _seen(self, picture: Picture) -> dict[str, torch.Tensor]:
+    def pixels(self, picture: Picture) -> dict[str, torch.Tensor]:
+        """What the model sees of a picture, on the CPU."""
         key = picture.digest
         if key not in self._pixels:
             pixels = self.bundle.family.pixels(self.bundle.processor, picture.decode())

@@ -79,7 +79,7 @@ def test_a_tower_learns_to_tell_faces_apart(name: str) -> None:
 
     def likeness() -> float:
         """How much nearer two poses of one person are than poses of two people."""
-        poses = [[encoder._seen(picture)["pixel_values"] for picture in profile.pictures[:2]] for profile in benchmark().transformed]
+        poses = [[encoder.pixels(picture)["pixel_values"] for picture in profile.pictures[:2]] for profile in benchmark().transformed]
         with torch.inference_mode():
             one, other = (torch.nn.functional.normalize(made.features(made.tower(bundle.model), torch.cat(rows)), dim=-1) for rows in zip(*poses, strict=True))
         alike = one @ other.T

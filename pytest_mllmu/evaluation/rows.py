@@ -1,0 +1,71 @@
+"""Rows that read on: a key-value cache that is carried from a beginning to all that follows it.
+
+Tokens are padded on the left of each piece, so pads lie between pieces; a mask of one value a column hides them, and positions are given, so a
+row meets exactly what it would meet alone. This works for every decoder that takes ``past_key_values``, a two-dimensional mask and positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_mllmu.models.families import Bundle
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Rows:
+    """Rows that have read something. ``last``: logits of what comes next, shape (rows, vocabulary)."""
+
+    def __init__(self, bundle: Bundle, count: int = 1) -> None:
+        import torch
+        from transformers import DynamicCache
+
+        self.bundle = bundle
+        self._cache: Any = DynamicCache()
+        self._seen = torch.zeros((count, 0), dtype=torch.long, device=bundle.device)
+        self._next = torch.zeros(count, dtype=torch.long, device=bundle.device)
+        self.last: Any = None
+
+    def __len__(self) -> int:
+        return self._seen.shape[0]
+
+    def select(self, index: Sequence[int]) -> Rows:
+        """Some of these rows, each as often as it is named; what they read from now on does not change these."""
+        import torch
+
+        chosen = torch.tensor(index, device=self.bundle.device)
+        rows = Rows(self.bundle)
+        for number, layer in enumerate(self._cache.layers):
+            rows._cache.update(layer.keys.index_select(0, chosen), layer.values.index_select(0, chosen), number)
+        rows._seen, rows._next = self._seen[chosen], self._next[chosen]
+        rows.last = None if self.last is None else self.last[chosen]
+        return rows
+
+    def read(self, pieces: Sequence[Sequence[int]], at: torch.Tensor | None = None, positions: torch.Tensor | None = None, **images: Any) -> torch.Tensor:
+        """Reads a piece on every row. Returns logits of shape (marked tokens, vocabulary), row by row.
+
+        ``at`` (rows, columns) marks, of the last columns, those that predict something; without it these are the last tokens, and ``last`` is
+        set. ``positions`` (kinds, rows, tokens) are those of the tokens where they do not simply go on; then pieces have the same length.
+        """
+        import torch
+
+        bundle, width = self.bundle, max(map(len, pieces))
+        lengths = torch.tensor([len(piece) for piece in pieces], device=bundle.device)
+        ids = torch.tensor([[bundle.pad] * (width - len(piece)) + [*piece] for piece in pieces], device=bundle.device)
+        columns = torch.arange(width, device=bundle.device) - (width - lengths)[:, None]
+        self._seen = torch.cat([self._seen, (columns >= 0).long()], dim=1)
+        if positions is None:
+            places = self._next[:, None] + columns.clamp(min=0)
+            self._next = self._next + lengths
+            positions = places if bundle.family.kinds(bundle.model) == 1 else places.expand(bundle.family.kinds(bundle.model), -1, -1)
+        else:
+            self._next = positions.amax((0, 2)) + 1
+            positions = positions[0] if len(positions) == 1 else positions
+        inputs = {"input_ids": ids, "attention_mask": self._seen, "position_ids": positions, "past_key_values": self._cache, "use_cache": True, **images}
+        marked = torch.ones((len(self), 1), dtype=torch.bool, device=bundle.device) if at is None else at
+        logits = bundle.family.logits(bundle.model, inputs, marked).float()
+        if at is None:
+            self.last = logits
+        return logits

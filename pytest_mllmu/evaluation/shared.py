@@ -1,0 +1,218 @@
+"""The fast path: what prompts have in common is read once.
+
+A root (system prompt, demonstrations) is read once for all, a trunk (picture) once a person and root, a branch once a question, and what is scored or
+written goes on from there, over the same cache. Rows are copied from level to level and masks are ordinary ones: it is the simpler of two designs (the
+other keeps one copy and a mask that is a tree), fast enough, and right for every decoder that takes a cache, a mask and positions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_mllmu.evaluation.asking import Prompt
+from pytest_mllmu.evaluation.images import Images
+from pytest_mllmu.evaluation.reading import Scored, finished, response, smaller, text_of
+from pytest_mllmu.evaluation.responses import Response
+from pytest_mllmu.evaluation.rows import Rows
+from pytest_mllmu.evaluation.tree import Branch, Group, Trunk, groups
+from pytest_mllmu.training.batches import Encoder
+
+if TYPE_CHECKING:
+    import torch
+
+PEOPLE = 128
+"""Trunks whose pictures are held at a time."""
+
+
+class Shared:
+    """Answers prompts over shared prefixes, at most ``limit`` rows at a time."""
+
+    def __init__(self, encoder: Encoder, limit: int) -> None:
+        self._encoder, self._bundle, self.limit = encoder, encoder.bundle, limit
+        self._images = Images(encoder)
+
+    def answers(self, prompts: Sequence[Prompt], tried: Callable[[Callable[[], Any]], str]) -> Iterator[list[Response]]:
+        """The responses to all prompts, in the order in which they are ready. ``tried`` runs something and says what was wrong if the
+        memory was not enough: then fewer rows are tried, without those that are answered already. Raises ModelError when there are no fewer."""
+        todo = groups(prompts, self._bundle.image_token, self._encoder.size)
+        for group in todo:
+            self._images.look(group.shown)
+        for part in _parts(todo):
+            pictures = [trunk.picture for _, trunks in part for trunk in trunks if trunk.picture]
+            for group, trunks in part:
+                yield from self._group(group, trunks, tried)
+            self._images.forget(pictures)
+
+    def _group(self, group: Group, trunks: Sequence[Trunk], tried: Callable[[Callable[[], Any]], str]) -> Iterator[list[Response]]:
+        waiting = deque(trunks)
+        root: Rows | None = None
+        while waiting:
+            taken = [waiting.popleft() for _ in range(min(self.limit, len(waiting)))]
+            done: list[Response] = []
+
+            def ask(taken: list[Trunk] = taken, done: list[Response] = done) -> None:
+                nonlocal root
+                root = root or self._root(group)
+                for answers in self._trunks(root, group, taken):
+                    done += answers
+
+            problem = tried(ask)
+            yield done
+            if problem:
+                self.limit = smaller(self.limit, problem)
+                known = {found.question for found in done}
+                waiting.extendleft(reversed([left for trunk in taken if (left := _left(trunk, known)).branches]))
+
+    def last(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
+        """The logits of what follows each prompt, by question: what a check of this path compares."""
+        found = {}
+        for group in groups(prompts, self._bundle.image_token, self._encoder.size):
+            trunks = self._read(self._root(group), group, group.trunks)
+            for number, trunk in enumerate(group.trunks):
+                for branch in trunk.branches:
+                    rows = trunks.select([number])
+                    found[branch.prompt.question.id] = rows.read([branch.tokens])[0]
+        return found
+
+    def _root(self, group: Group) -> Rows:
+        rows = Rows(self._bundle)
+        if group.root:
+            rows.read([group.root], positions=self._positions([group.root], [group.shown]), **self._seen([group.root], group.shown))
+        return rows
+
+    def _read(self, root: Rows, group: Group, trunks: Sequence[Trunk]) -> Rows:
+        """The trunks' rows. Those of different lengths are padded, unless their positions are their own."""
+        rows = root.select([0] * len(trunks))
+        if not trunks[0].tokens:
+            return rows
+        pieces, pictures = [trunk.tokens for trunk in trunks], [trunk.picture for trunk in trunks if trunk.picture]
+        wholes = [(*group.root, *piece) for piece in pieces]
+        positions = self._positions(wholes, [(*group.shown, *([trunk.picture] if trunk.picture else [])) for trunk in trunks])
+        if positions is not None:
+            positions = positions[:, :, len(group.root) :]
+        rows.read(pieces, positions=positions, **self._seen(pieces, pictures))
+        return rows
+
+    def _trunks(self, root: Rows, group: Group, trunks: Sequence[Trunk]) -> Iterator[list[Response]]:
+        for alike in _same_length(trunks) if self._bundle.family.kinds(self._bundle.model) > 1 else [trunks]:
+            rows = self._read(root, group, alike)
+            leaves = [(number, branch) for number, trunk in enumerate(alike) for branch in trunk.branches]
+            leaves.sort(key=lambda leaf: (bool(leaf[1].prompt.options), leaf[1].prompt.letter, len(leaf[1].tokens)))
+            for start in range(0, len(leaves), self.limit):
+                part = leaves[start : start + self.limit]
+                yield self._branches(rows.select([number for number, _ in part]), [branch for _, branch in part])
+
+    def _branches(self, rows: Rows, branches: Sequence[Branch]) -> list[Response]:
+        rows.read([branch.tokens for branch in branches])
+        prompts = [branch.prompt for branch in branches]
+        scored = self._score(rows, prompts)
+        written: dict[int, str] = {}
+        for rest in (False, True):
+            writers = [number for number, prompt in enumerate(prompts) if not prompt.options and bool(prompt.rest) == rest]
+            if writers:
+                written |= dict(zip(writers, self._write(rows.select(writers), [prompts[number] for number in writers]), strict=True))
+        return [response(prompt, scored[number], written.get(number, "")) for number, prompt in enumerate(prompts)]
+
+    def _score(self, rows: Rows, prompts: Sequence[Prompt]) -> list[list[Scored]]:
+        """How probable the model finds each answer of each prompt."""
+        twigs = [(number, answer) for number, prompt in enumerate(prompts) for answer in (*(option for _, option in prompt.options), *prompt.truths)]
+        found: list[list[Scored]] = [[] for _ in prompts]
+        order = sorted(range(len(twigs)), key=lambda number: len(twigs[number][1]))
+        scored: dict[int, Scored] = {}
+        for start in range(0, len(order), self.limit):
+            part = order[start : start + self.limit]
+            answers = [twigs[number][1] for number in part]
+            scored |= dict(zip(part, _scores(rows, [twigs[number][0] for number in part], answers), strict=True))
+        for number, (prompt, _) in enumerate(twigs):
+            found[prompt].append(scored[number])
+        return found
+
+    def _write(self, rows: Rows, prompts: Sequence[Prompt]) -> list[str]:
+        """Greedy answers, all rows in step; a row leaves when its answer ends. All prompts have a rest, or none has."""
+        if prompts[0].rest:
+            rows.read([prompt.rest for prompt in prompts])
+        tokens: list[list[int]] = [[] for _ in prompts]
+        active = list(range(len(prompts)))
+        while active:
+            for number, token in zip(active, rows.last.argmax(-1).tolist(), strict=True):
+                tokens[number].append(token)
+            left = [place for place, number in enumerate(active) if not finished(self._bundle, prompts[number], tokens[number])]
+            if len(left) < len(active):
+                active = [active[place] for place in left]
+                rows = rows.select(left) if left else rows
+            if active:
+                rows.read([[tokens[number][-1]] for number in active])
+        return [text_of(self._bundle, row) for row in tokens]
+
+    def _positions(self, wholes: Sequence[Sequence[int]], pictures: Sequence[Sequence[Any]]) -> torch.Tensor | None:
+        import torch
+
+        family, model, processor = self._bundle.family, self._bundle.model, self._bundle.processor
+        found = [
+            family.positions(model, processor, whole, [self._encoder.pixels(picture) for picture in shown])
+            for whole, shown in zip(wholes, pictures, strict=True)
+        ]
+        return None if any(row is None for row in found) else torch.stack([row for row in found if row is not None], dim=1).to(self._bundle.device)
+
+    def _seen(self, pieces: Sequence[Sequence[int]], pictures: Sequence[Any]) -> dict[str, Any]:
+        import torch
+
+        if not pictures:
+            return {}
+        width = max(map(len, pieces))
+        ids = torch.tensor([[self._bundle.pad] * (width - len(piece)) + [*piece] for piece in pieces])
+        beside = self._bundle.family.token_inputs(self._bundle.model, self._bundle.processor, ids)
+        return self._images.inputs(pictures) | {key: value.to(self._bundle.device) for key, value in beside.items()}
+
+
+def _parts(todo: Sequence[Group]) -> Iterator[list[tuple[Group, list[Trunk]]]]:
+    """All groups' trunks about some people at a time, so that a picture is looked at once for all that is asked about it."""
+    pictures = list(dict.fromkeys(trunk.picture for group in todo for trunk in group.trunks))
+    for start in range(0, len(pictures), PEOPLE):
+        part = set(pictures[start : start + PEOPLE])
+        found = [(group, [trunk for trunk in group.trunks if trunk.picture in part]) for group in todo]
+        yield [(group, trunks) for group, trunks in found if trunks]
+
+
+def _left(trunk: Trunk, known: set[str]) -> Trunk:
+    return Trunk(trunk.tokens, trunk.picture, tuple(branch for branch in trunk.branches if branch.prompt.question.id not in known))
+
+
+def _same_length(trunks: Sequence[Trunk]) -> list[list[Trunk]]:
+    found: dict[int, list[Trunk]] = {}
+    for trunk in trunks:
+        found.setdefault(len(trunk.tokens), []).append(trunk)
+    return list(found.values())
+
+
+def _scores(rows: Rows, places: Sequence[int], answers: Sequence[Sequence[int]]) -> list[Scored]:
+    """Log-probability of each token of some answers that follow rows at ``places``, and whether it is the most probable one."""
+    import torch
+
+    first = rows.last[list(places)]
+    fed = [answer[:-1] for answer in answers]  # nothing follows an end
+    width = max(map(len, fed))
+    device = rows.bundle.device
+    targets = torch.tensor([answer[0] for answer in answers], device=device)
+    values, hits = [_chosen(first, targets)], [first.argmax(-1) == targets]
+    if width:
+        at = torch.tensor([[False] * (width - len(row)) + [True] * len(row) for row in fed], device=device)
+        logits = rows.select(places).read(fed, at)
+        rest = torch.tensor([token for answer in answers for token in answer[1:]], device=device)
+        values.append(_chosen(logits, rest))
+        hits.append(logits.argmax(-1) == rest)
+    flat, right = torch.cat(values).tolist(), torch.cat(hits).tolist()
+    found, place = [], len(answers)
+    for number, row in enumerate(fed):
+        end = place + len(row)
+        found.append(Scored((flat[number], *flat[place:end]), (right[number], *right[place:end])))
+        place = end
+    return found
+
+
+def _chosen(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return -torch.nn.functional.cross_entropy(logits, tokens, reduction="none")
