@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,10 @@ from pytest_mllmu.benchmark.profiles import Benchmark, Modality, Profile, Questi
 from pytest_mllmu.embedded import tiny
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.embedded.persons import people
+from pytest_mllmu.evaluation.asking import Asked, prompts
+from pytest_mllmu.evaluation.dialects import DIALECTS
+from pytest_mllmu.evaluation.engine import Engine
+from pytest_mllmu.evaluation.responses import Response
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.training.batches import Encoder
@@ -59,6 +64,15 @@ def taught_bundle() -> Bundle:
     hyper = Hyper(lr=4e-3, epochs=40, batch=16, schedule="one_cycle", beta2=0.95)
     train(bundle.model, encoder, lambda rng: rows, lambda batch: answer_loss(bundle, bundle.model, batch), hyper, 0, SILENT, "teaching")
     return bundle
+
+
+def answer(bundle: Bundle, rows: Sequence[Asked], batch: int | None = None, *, system: str = "", sharing: bool = True, path: str = "") -> list[Response]:
+    """What a model answers; with ``path`` also asserts how it was asked."""
+    encoder = Encoder(bundle)
+    engine = Engine(bundle, encoder, batch, sharing=sharing)
+    found = engine.answer(prompts(encoder, rows, DIALECTS["strict"], system))
+    assert path in engine.path
+    return found
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:

@@ -47,7 +47,7 @@ class Rows:
         """Reads a piece on every row. Returns logits of shape (marked tokens, vocabulary), row by row.
 
         ``at`` (rows, columns) marks, of the last columns, those that predict something; without it these are the last tokens, and ``last`` is
-        set. ``positions`` (kinds, rows, tokens) are those of the tokens where they do not simply go on; then pieces have the same length.
+        set. ``positions`` (kinds, rows, tokens), with any number for pads, are those of the tokens where they do not simply go on.
         """
         import torch
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_mllmu.benchmark.profiles import Picture
 from pytest_mllmu.evaluation.asking import Prompt
 from pytest_mllmu.evaluation.images import Images
 from pytest_mllmu.evaluation.reading import Scored, finished, response, smaller, text_of
@@ -22,6 +24,8 @@ from pytest_mllmu.training.batches import Encoder
 if TYPE_CHECKING:
     import torch
 
+Leaves = list[tuple[int, Branch]]
+"""Branches with the number of their trunk."""
 PEOPLE = 128
 """Trunks whose pictures are held at a time."""
 
@@ -47,23 +51,26 @@ class Shared:
 
     def _group(self, group: Group, trunks: Sequence[Trunk], tried: Callable[[Callable[[], Any]], str]) -> Iterator[list[Response]]:
         waiting = deque(trunks)
-        root: Rows | None = None
+        root: list[Rows] = []
         while waiting:
             taken = [waiting.popleft() for _ in range(min(self.limit, len(waiting)))]
-            done: list[Response] = []
+            leaves = [(number, branch) for number, trunk in enumerate(taken) for branch in trunk.branches]
+            leaves.sort(key=lambda leaf: (bool(leaf[1].prompt.options), leaf[1].prompt.letter, len(leaf[1].tokens)))
+            read: list[Rows] = []
+            while leaves:
+                part, done = leaves[: self.limit], list[Response]()
 
-            def ask(taken: list[Trunk] = taken, done: list[Response] = done) -> None:
-                nonlocal root
-                root = root or self._root(group)
-                for answers in self._trunks(root, group, taken):
-                    done += answers
+                def ask(taken: list[Trunk] = taken, part: Leaves = part, read: list[Rows] = read, done: list[Response] = done) -> None:
+                    root[:] = root or [self._root(group)]
+                    read[:] = read or [self._read(root[0], group, taken)]
+                    done += self._branches(read[0].select([number for number, _ in part]), [branch for _, branch in part])
 
-            problem = tried(ask)
-            yield done
-            if problem:
-                self.limit = smaller(self.limit, problem)
-                known = {found.question for found in done}
-                waiting.extendleft(reversed([left for trunk in taken if (left := _left(trunk, known)).branches]))
+                if problem := tried(ask):
+                    self.limit = smaller(self.limit, problem)
+                    waiting.extendleft(reversed(_left(taken, leaves)))  # their caches go, and fewer are read at a time
+                    break
+                leaves = leaves[len(part) :]
+                yield done
 
     def last(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
         """The logits of what follows each prompt, by question: what a check of this path compares."""
@@ -79,30 +86,17 @@ class Shared:
     def _root(self, group: Group) -> Rows:
         rows = Rows(self._bundle)
         if group.root:
-            rows.read([group.root], positions=self._positions([group.root], [group.shown]), **self._seen([group.root], group.shown))
+            rows.read([group.root], positions=self._positions((), [group.root], [group.shown]), **self._seen([group.root], group.shown))
         return rows
 
     def _read(self, root: Rows, group: Group, trunks: Sequence[Trunk]) -> Rows:
-        """The trunks' rows. Those of different lengths are padded, unless their positions are their own."""
         rows = root.select([0] * len(trunks))
         if not trunks[0].tokens:
             return rows
         pieces, pictures = [trunk.tokens for trunk in trunks], [trunk.picture for trunk in trunks if trunk.picture]
-        wholes = [(*group.root, *piece) for piece in pieces]
-        positions = self._positions(wholes, [(*group.shown, *([trunk.picture] if trunk.picture else [])) for trunk in trunks])
-        if positions is not None:
-            positions = positions[:, :, len(group.root) :]
+        positions = self._positions(group.root, pieces, [(*group.shown, picture) for picture in pictures])
         rows.read(pieces, positions=positions, **self._seen(pieces, pictures))
         return rows
-
-    def _trunks(self, root: Rows, group: Group, trunks: Sequence[Trunk]) -> Iterator[list[Response]]:
-        for alike in _same_length(trunks) if self._bundle.family.kinds(self._bundle.model) > 1 else [trunks]:
-            rows = self._read(root, group, alike)
-            leaves = [(number, branch) for number, trunk in enumerate(alike) for branch in trunk.branches]
-            leaves.sort(key=lambda leaf: (bool(leaf[1].prompt.options), leaf[1].prompt.letter, len(leaf[1].tokens)))
-            for start in range(0, len(leaves), self.limit):
-                part = leaves[start : start + self.limit]
-                yield self._branches(rows.select([number for number, _ in part]), [branch for _, branch in part])
 
     def _branches(self, rows: Rows, branches: Sequence[Branch]) -> list[Response]:
         rows.read([branch.tokens for branch in branches])
@@ -146,17 +140,21 @@ class Shared:
                 rows.read([[tokens[number][-1]] for number in active])
         return [text_of(self._bundle, row) for row in tokens]
 
-    def _positions(self, wholes: Sequence[Sequence[int]], pictures: Sequence[Sequence[Any]]) -> torch.Tensor | None:
+    def _positions(self, root: Sequence[int], pieces: Sequence[Sequence[int]], pictures: Sequence[Sequence[Picture]]) -> torch.Tensor | None:
+        """Positions of pieces after a root, shape (kinds, pieces, tokens), for a family that counts in its own way; left of short ones is 0."""
         import torch
 
-        family, model, processor = self._bundle.family, self._bundle.model, self._bundle.processor
-        found = [
-            family.positions(model, processor, whole, [self._encoder.pixels(picture) for picture in shown])
-            for whole, shown in zip(wholes, pictures, strict=True)
-        ]
-        return None if any(row is None for row in found) else torch.stack([row for row in found if row is not None], dim=1).to(self._bundle.device)
+        bundle, width = self._bundle, max(map(len, pieces))
+        found = []
+        for piece, shown in zip(pieces, pictures, strict=True):
+            pixels = [self._encoder.pixels(picture) for picture in shown]
+            places = bundle.family.positions(bundle.model, bundle.processor, (*root, *piece), pixels)
+            if places is None:
+                return None
+            found.append(torch.nn.functional.pad(places[:, len(root) :], (width - len(piece), 0)))
+        return torch.stack(found, dim=1).to(bundle.device)
 
-    def _seen(self, pieces: Sequence[Sequence[int]], pictures: Sequence[Any]) -> dict[str, Any]:
+    def _seen(self, pieces: Sequence[Sequence[int]], pictures: Sequence[Picture]) -> dict[str, Any]:
         import torch
 
         if not pictures:
@@ -176,15 +174,10 @@ def _parts(todo: Sequence[Group]) -> Iterator[list[tuple[Group, list[Trunk]]]]:
         yield [(group, trunks) for group, trunks in found if trunks]
 
 
-def _left(trunk: Trunk, known: set[str]) -> Trunk:
-    return Trunk(trunk.tokens, trunk.picture, tuple(branch for branch in trunk.branches if branch.prompt.question.id not in known))
-
-
-def _same_length(trunks: Sequence[Trunk]) -> list[list[Trunk]]:
-    found: dict[int, list[Trunk]] = {}
-    for trunk in trunks:
-        found.setdefault(len(trunk.tokens), []).append(trunk)
-    return list(found.values())
+def _left(trunks: Sequence[Trunk], leaves: Leaves) -> list[Trunk]:
+    """The trunks of some leaves, with those leaves only."""
+    found = [(trunk, tuple(branch for place, branch in leaves if place == number)) for number, trunk in enumerate(trunks)]
+    return [replace(trunk, branches=branches) for trunk, branches in found if branches]
 
 
 def _scores(rows: Rows, places: Sequence[int], answers: Sequence[Sequence[int]]) -> list[Scored]:

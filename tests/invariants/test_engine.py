@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from pytest_mllmu.benchmark.profiles import Profile, Question
 from pytest_mllmu.benchmark.prompts import instruction
-from pytest_mllmu.evaluation.engine import NEW_TOKENS, Asked, answer, asked
+from pytest_mllmu.errors import ModelError
+from pytest_mllmu.evaluation.asking import Asked, asked, prompts
+from pytest_mllmu.evaluation.dialects import DIALECTS
+from pytest_mllmu.evaluation.engine import Engine
+from pytest_mllmu.evaluation.plain import Plain
 from pytest_mllmu.evaluation.responses import Response
+from pytest_mllmu.evaluation.rows import Rows
+from pytest_mllmu.evaluation.shared import Shared
 from pytest_mllmu.models.families import Bundle
-from tests.models import benchmark, random_bundle, taught_bundle
+from pytest_mllmu.models.loading import load
+from pytest_mllmu.training.batches import Encoder
+from tests import zoo
+from tests.models import answer, benchmark, random_bundle, taught_bundle
 
 CLOSE = 1.01e-4  # log-probabilities are rounded to four digits: two that are as good as equal may be one digit apart
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
 @pytest.fixture(scope="module", params=["random", "taught"])
 def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return random_bundle() if request.param == "random" else taught_bundle()
+
+
+@pytest.fixture(scope="module", params=["random", "taught", "tiny-idefics2", "qwen2_5_vl"])
+def each(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model of each kind of prompt, positions and image tokens."""
+    if request.param == "tiny-idefics2":
+        return random_bundle(name="tiny-idefics2")
+    if request.param == "qwen2_5_vl":
+        return load(zoo.saved("qwen2_5_vl", tmp_path_factory.mktemp("zoo"))[0], "cpu")
     return random_bundle() if request.param == "random" else taught_bundle()
 
 
@@ -57,16 +81,103 @@ def test_answers_are_complete_and_in_order(rows: list[Asked], responses: list[Re
             assert response.options[response.answer] == max(response.options.values())
 
 
+@pytest.fixture(scope="module")
+def one_by_one(each: Bundle, rows: list[Asked]) -> list[Response]:
+    return answer(each, rows, 1, sharing=False)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 7, 32])
-def test_the_batch_size_does_not_show(bundle: Bundle, rows: list[Asked], responses: list[Response], batch: int) -> None:
-    for one, other in zip(responses, answer(bundle, rows, batch), strict=True):
-        agree(one, other)
+def test_every_path_and_batch_size_gives_the_answers_of_one_prompt_at_a_time(each: Bundle, rows: list[Asked], one_by_one: list[Response], batch: int) -> None:
+    for sharing in (True, False):
+        for one, other in zip(one_by_one, answer(each, rows, batch, sharing=sharing, path="shared" if sharing else "one by one"), strict=True):
+            agree(one, other)
 
 
-def test_the_order_of_questions_does_not_show(bundle: Bundle, rows: list[Asked], responses: list[Response]) -> None:
+def test_the_order_of_questions_does_not_show(each: Bundle, rows: list[Asked], one_by_one: list[Response]) -> None:
     order = random.Random(0).sample(range(len(rows)), len(rows))
-    for place, response in zip(order, answer(bundle, [rows[place] for place in order], 7), strict=True):
-        agree(responses[place], response)
+    for place, response in zip(order, answer(each, [rows[place] for place in order], 7), strict=True):
+        agree(one_by_one[place], response)
+
+
+@torch.inference_mode()
+def test_logits_of_both_paths_agree(each: Bundle, rows: list[Asked]) -> None:
+    """Answers of a model that has collapsed would agree whatever went wrong; logits do not."""
+    encoder = Encoder(each)
+    asked_for = prompts(encoder, rows, DIALECTS["strict"])
+    plain, shared = Plain(encoder, 8).last(asked_for), Shared(encoder, 8).last(asked_for)
+    assert plain.keys() == shared.keys() == {row.question.id for row in rows}
+    for name, logits in plain.items():
+        assert torch.allclose(logits, shared[name], rtol=0, atol=1e-4)
+
+
+def test_what_is_shared_is_read_once(rows: list[Asked]) -> None:
+    """36 prompts about two people: one root with and one without a picture, and each picture seen once."""
+    bundle, seen = random_bundle(), []
+    encoder = Encoder(bundle)
+    asked_for = prompts(encoder, rows, DIALECTS["strict"])
+    tower = bundle.model.model.vision_tower
+    hook = tower.register_forward_hook(lambda module, given, made: seen.append(len(made.last_hidden_state)))
+    Shared(encoder, 128).last(asked_for)
+    hook.remove()
+    assert sum(seen) == len({row.picture for row in rows if row.picture})
+
+
+def test_too_little_memory_means_fewer_rows_and_nothing_is_asked_twice(rows: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle, read, rows_read = random_bundle(), Rows.read, []
+
+    def small(self: Rows, pieces: Sequence[Sequence[int]], *args: Any, **kwargs: Any) -> torch.Tensor:
+        if len(pieces) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate a lot.\nMore.")
+        rows_read.append(len(pieces))
+        return read(self, pieces, *args, **kwargs)
+
+    whole = answer(bundle, rows, 32)
+    monkeypatch.setattr(Rows, "read", small)
+    given: list[str] = []
+    encoder = Encoder(bundle)
+    found = Engine(bundle, encoder, 32).answer(prompts(encoder, rows, DIALECTS["strict"]), lambda part: given.extend(response.question for response in part))
+    for one, other in zip(whole, found, strict=True):
+        agree(one, other)
+    assert sorted(given) == sorted(row.question.id for row in rows)
+    assert max(rows_read) in (4, 5)
+
+
+def test_a_question_that_does_not_fit_alone_is_one_line(rows: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate a lot.\nMore.")
+
+    bundle = random_bundle()
+    encoder = Encoder(bundle)
+    for path, name in ((Plain, "_ask"), (Shared, "_branches")):
+        monkeypatch.setattr(path, name, full)
+        engine = Engine(bundle, encoder, 4, sharing=path is Shared)
+        with pytest.raises(ModelError, match=r"^the memory is not enough for one question: CUDA out of memory\. Tried to allocate a lot\.$"):
+            engine.answer(prompts(encoder, rows[:3], DIALECTS["strict"]))
+
+
+def test_a_path_that_gives_other_logits_is_not_taken(rows: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Rows.read
+
+    def wrong(self: Rows, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self._next = self._next + 1  # positions that are one too far
+        return read(self, *args, **kwargs)
+
+    plain = answer(random_bundle(), rows, 32, sharing=False)
+    monkeypatch.setattr(Rows, "read", wrong)
+    assert answer(random_bundle(), rows, 32, path="one by one (logits would be ") == plain
+
+
+def test_the_right_answer_is_read_token_by_token(bundle: Bundle, rows: list[Asked]) -> None:
+    """Against the full logits of one unpadded row."""
+    chosen = [replace(row, wrong=("Oslo", "a long and quite wrong answer")) for row in rows if row.question.task != "classification"]
+    for row, response in zip(chosen, answer(bundle, chosen, 5), strict=True):
+        assert response.truth is not None
+        mean = sum(response.truth.log_probs) / len(response.truth.log_probs)
+        assert mean == pytest.approx(plain_log_probability(bundle, row, row.question.answer), abs=CLOSE)
+        assert response.truth.wrong == pytest.approx([plain_log_probability(bundle, row, text) for text in row.wrong], abs=CLOSE)
+        assert len(response.truth.hits) == len(response.truth.log_probs)
+        if response.answer == row.question.answer:  # what it would write is what it finds most probable
+            assert all(response.truth.hits)
 
 
 def test_some_questions_are_answered_as_among_all(bundle: Bundle, rows: list[Asked], responses: list[Response]) -> None:
@@ -118,7 +229,7 @@ def test_text_is_what_the_model_generates_for_one_question_alone(bundle: Bundle,
         if row.question.task == "classification":
             continue
         given = inputs(bundle, row, "")
-        tokens = bundle.model.generate(**given, do_sample=False, max_new_tokens=NEW_TOKENS, eos_token_id=bundle.eos, pad_token_id=bundle.pad)
+        tokens = bundle.model.generate(**given, do_sample=False, max_new_tokens=50, eos_token_id=bundle.eos, pad_token_id=bundle.pad)
         new = tokens[0, given["input_ids"].shape[1] :]
         assert response.answer == bundle.processor.tokenizer.decode(new, skip_special_tokens=True).strip()
 
@@ -161,10 +272,14 @@ def test_a_question_is_asked_about_one_of_its_persons_pictures() -> None:
         assert asked([(profile, row.question)]) == [row]
 
 
-def test_progress_counts_every_question_once(rows: list[Asked]) -> None:
-    done: list[int] = []
-    answer(random_bundle(), rows[:18], 4, done.append)
-    assert sum(done) == 18
+def test_responses_are_given_as_they_come(rows: list[Asked]) -> None:
+    bundle, parts = random_bundle(), []
+    encoder = Encoder(bundle)
+    for sharing in (True, False):
+        Engine(bundle, encoder, 4, sharing=sharing).answer(prompts(encoder, rows[:18], DIALECTS["strict"]), parts.append)
+        assert len(parts) > 2
+        assert sorted(response.question for part in parts for response in part) == sorted(row.question.id for row in rows[:18])
+        parts.clear()
 
 
 def test_options_may_be_two_or_of_any_letters(bundle: Bundle) -> None:

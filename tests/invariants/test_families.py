@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality
-from pytest_mllmu.evaluation.engine import Asked, answer, asked
+from pytest_mllmu.evaluation.asking import Asked, asked
 from pytest_mllmu.methods import method
 from pytest_mllmu.methods.base import UnlearnStep
 from pytest_mllmu.models.chat import Chat
@@ -20,7 +20,7 @@ from pytest_mllmu.training.batches import IGNORED, Encoder, Example
 from pytest_mllmu.training.loop import answer_loss
 from pytest_mllmu.training.lora import Lora, adapted, save_adapter
 from tests import zoo
-from tests.models import benchmark, same, weights
+from tests.models import answer, benchmark, same, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -152,6 +152,17 @@ def test_answers_do_not_depend_on_the_batch_size(shared: Bundle) -> None:
             assert first.options == pytest.approx(second.options, abs=1.01e-4)
             assert first.options != third.options  # what is said before reaches every question
     assert len({response.answer for response in together if response.options is None}) > 2
+
+
+def test_what_prompts_share_is_read_once_where_that_is_exact(kind: str, shared: Bundle) -> None:
+    """The small Gemma's attention reaches back 16 tokens only: a cache with pads in it would reach less far."""
+    path = "attention reaches back 16 tokens" if kind == "gemma3" else "shared prefixes"
+    for first, second in zip(answer(shared, questions(), 5, path=path), answer(shared, questions(), 1, sharing=False, path="one by one"), strict=True):
+        assert first.answer == second.answer
+        assert (first.truth is None) == (second.truth is None)
+        if first.truth and second.truth:
+            assert first.truth.log_probs == pytest.approx(second.truth.log_probs, abs=1.01e-4)
+            assert first.truth.hits == second.truth.hits
 
 
 def test_generated_text_is_what_the_model_says_to_its_own_processors_inputs(shared: Bundle) -> None:
