@@ -32,13 +32,17 @@ CODE = 2
 NUMERICS = ("torch", "transformers", "peft", "accelerate", "tokenizers")
 """Libraries whose version may change a model's weights or answers."""
 
+HELD = {"dtype": "auto", "quantize": "no", "attention": "auto"}
+"""How a checkpoint is held, as far as numbers depend on it, with the defaults."""
+
 
 class LineUp:
     """Base, vanilla, oracle and candidates of one session; ``progress`` is told about every long step."""
 
     def __init__(self, settings: Settings, store: Store, progress: Progress, benchmark: Callable[[int], Benchmark]) -> None:
         self.settings, self.store, self.progress, self.benchmark = settings, store, progress, benchmark
-        held = {"dtype": settings.dtype, "device_map": settings.device_map, "four_bit": settings.quantize == "4bit"}
+        four_bit = settings.quantize == "4bit"
+        held = {"dtype": settings.dtype, "device_map": settings.device_map, "four_bit": four_bit, "attention": settings.attention}
         self.memory = Memory(self.device, store, progress, held)
 
     # --- who there is ---
@@ -225,7 +229,7 @@ class LineUp:
         from pytest_mllmu.embedded.tiny import recipe
 
         model = {"model": self.settings.model, "recipe": recipe(kind, self.settings.model)} if self.settings.embedded else {}
-        held = {"dtype": self.settings.dtype, "quantize": self.settings.quantize} if (self.settings.dtype, self.settings.quantize) != ("auto", "no") else {}
+        held = {name: getattr(self.settings, name) for name, usual in HELD.items() if getattr(self.settings, name) != usual}
         return {**held, "kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
 
 

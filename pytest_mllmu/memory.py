@@ -57,7 +57,7 @@ class Model:
 
 
 class Memory:
-    """Loads models, building those that are missing; one is held at a time. ``held`` is how: dtype, device map, four bits, as ``load`` takes them."""
+    """Loads models, building those that are missing; one is held at a time. ``held`` is how, as ``load`` takes it."""
 
     def __init__(self, device: str, store: Store, progress: Progress, held: Mapping[str, Any]) -> None:
         self.device, self.store, self.progress, self._how = device, store, progress, held

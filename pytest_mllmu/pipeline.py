@@ -5,6 +5,7 @@ Everything is lazy: answers that are stored are read back without torch being im
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +22,14 @@ from pytest_mllmu.memory import Model
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.runtime import runtime
 from pytest_mllmu.settings import Settings
-from pytest_mllmu.store import Store, default_root, key_of
+from pytest_mllmu.store import Artefact, Store, default_root, key_of
 from pytest_mllmu.trials import Trial
 
 if TYPE_CHECKING:
     from pytest_mllmu.analysis.table import Row
     from pytest_mllmu.scoring.scores import Score
+
+RESPONSES, HOW = "responses.jsonl", "asked.json"
 
 
 class Pipeline:
@@ -85,17 +88,28 @@ class Pipeline:
 
     def responses(self, model: Model, split: Split) -> dict[str, Response]:
         """What the model answers to the questions of a split, by question id; asked only once, whoever asks."""
+        artefact = self._artefact(model, split)
+        return {response.question: response for response in read_responses(artefact.file(RESPONSES))}
+
+    def path(self, model: Model, split: Split) -> str:
+        """How the questions were asked: over shared prefixes, or why not."""
+        return str(json.loads(self._artefact(model, split).file(HOW).read_text(encoding="utf-8"))["path"])
+
+    def _artefact(self, model: Model, split: Split) -> Artefact:
         inputs = self._answers(model, split)
+        journal = Journal(self.store.root / "answers" / f"{key_of(inputs)}.jsonl")
 
         def build(folder: Path) -> None:
-            write_responses(folder / "responses.jsonl", self._ask(model, split, Journal(self.store.root / "answers" / f"{key_of(inputs)}.jsonl")))
+            responses, path = self._ask(model, split, journal)
+            write_responses(folder / RESPONSES, responses)
+            (folder / HOW).write_text(json.dumps({"path": path}), encoding="utf-8")
 
-        waiting = self.models.memory.waiting(f"{model.title} on the {split} set")
-        artefact = self.store.get_or_build("responses", inputs, build, waiting)
-        return {response.question: response for response in read_responses(artefact.file("responses.jsonl"))}
+        artefact = self.store.get_or_build("responses", inputs, build, self.models.memory.waiting(f"{model.title} on the {split} set"))
+        journal.remove()  # whoever built it: all is in the artefact now
+        return artefact
 
-    def _ask(self, model: Model, split: Split, journal: Journal) -> list[Response]:
-        """All answers of a model to the questions of a split; those in the journal are not asked for again."""
+    def _ask(self, model: Model, split: Split, journal: Journal) -> tuple[list[Response], str]:
+        """All answers of a model to the questions of a split, and by which path; those in the journal are not asked for again."""
         from pytest_mllmu.training.batches import Encoder
 
         rows = [(profile, question) for profile in self.people(model, split) for question in profile.questions]
@@ -106,14 +120,14 @@ class Pipeline:
 
             def answered(found: Sequence[Response]) -> None:
                 journal.add(found)
-                known.update({response.question: response for response in found})
                 step.advance(len(found))
 
             encoder = Encoder(bundle)
-            left = asking.asked(row for row in rows if row[1].id not in known)
-            engine.Engine(bundle, encoder, self.settings.batch).answer(asking.prompts(encoder, left, DIALECTS["strict"], model.system), answered)
-        journal.remove()
-        return list(known.values())
+            asker = engine.Engine(bundle, encoder, self.settings.batch)
+            responses = asker.answer(asking.prompts(encoder, asking.asked(rows), DIALECTS["strict"], model.system), answered, known)
+        if asker.path.startswith("one by one"):
+            self.progress.say(f"{title}: {asker.path}")
+        return responses, asker.path
 
     def answered(self, model: Model, split: Split) -> bool:
         return self.store.find("responses", self._answers(model, split)) is not None

@@ -158,6 +158,7 @@ class Session:
         forgotten = {str(forget): list(self.pipeline.benchmark_of(forget).forget_ids) for forget in self.settings.forget}
         made = {name: dict(model.made) for name, model in sorted(self.candidates.items())}
         keys = {_label(model, self.settings): model.key for model, _ in rows}
+        paths = sorted({self.pipeline.path(model, split) for model, splits in rows for split in splits})
         return Run(
             settings={
                 **self.settings.measured,
@@ -167,6 +168,7 @@ class Session:
                 "dialect": prompts.DIALECT,
                 "judge": "local",
                 "demonstrations": 0,
+                "paths": paths,
             },
             versions={
                 **self.pipeline.models.versions,
@@ -178,7 +180,7 @@ class Session:
             fingerprints={**benchmark.fingerprints, "models": keys, "forget": forgotten},
             table=Table(tuple(self.pipeline.row(model, splits) for model, splits in rows)),
             verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=self._order)],
-            notes=() if self.pipeline.with_oracle else (NO_ORACLE,),
+            notes=(*(f"asked {path}" for path in paths if path.startswith("one by one")), *(() if self.pipeline.with_oracle else (NO_ORACLE,))),
             timings={"session_seconds": round(time.monotonic() - self.started, 1)},
             benchmark_name=benchmark.name,
             synthetic=benchmark.synthetic,

@@ -20,6 +20,7 @@ POLICIES = ("default", "off")
 REPORTS = (".json", ".jsonl", ".md")
 LABELS = ("answer", "upstream")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+ATTENTIONS = ("auto", "sdpa", "eager", "flash_attention_2")
 YES_NO = ("no", "yes")
 
 
@@ -160,6 +161,7 @@ OPTIONS = (
     Option("dtype", "auto", _one_of("dtype", DTYPES), "NAME", "Precision of a checkpoint: auto (its own), float32, bfloat16 or float16"),
     Option("device_map", None, str, "NAME", "How accelerate spreads a checkpoint over devices, such as auto"),
     Option("quantize", "no", _one_of("quantization", ("no", "4bit")), "HOW", "4bit: hold a checkpoint in NF4 (QLoRA; needs pytest-mllmu[quant])"),
+    Option("attention", "auto", _one_of("attention", ATTENTIONS), "NAME", "How a checkpoint computes attention: auto, sdpa, eager or flash_attention_2"),
     Option("report", (), _report, "FILE", "Write a report, its format by suffix: .json, .jsonl or .md (may be repeated)", "linelist", many=True),
     Option("cache", None, lambda text: Path(text).expanduser().resolve(), "DIR", "Folder of models and answers (default: the user's cache folder)"),
     Option("seed", 0, _number(0, 2**31), "N", "The one seed of data, training and statistics", int | str),
@@ -195,6 +197,7 @@ class Settings:
     dtype: str = "auto"
     device_map: str | None = None
     quantize: str = "no"
+    attention: str = "auto"
     report: tuple[Path, ...] = ()
     cache: Path | None = None
     seed: int = 0

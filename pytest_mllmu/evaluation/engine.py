@@ -6,7 +6,7 @@ is decoded greedily. Which path ran is said in the result; the fast one is used 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.evaluation.asking import Prompt
@@ -34,15 +34,21 @@ class Engine:
         self._batch, self._sharing = batch or BATCH, sharing
         self.path = ""
 
-    def answer(self, prompts: Sequence[Prompt], answered: Callable[[Sequence[Response]], object] = lambda found: None) -> list[Response]:
-        """The responses to ``prompts``, in their order. ``answered`` is given some as soon as they are there."""
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        answered: Callable[[Sequence[Response]], object] = lambda found: None,
+        known: Mapping[str, Response] | None = None,
+    ) -> list[Response]:
+        """The responses to ``prompts``, in their order. ``answered`` is given some as soon as they are there; ``known`` are not asked for again."""
         import torch
 
-        found: dict[str, Response] = {}
+        found = dict(known or {})
         if not prompts:
             return []
         with torch.inference_mode():
-            for part in self._path(prompts).answers(prompts, self._tried):
+            path = self._path(prompts)
+            for part in path.answers([prompt for prompt in prompts if prompt.question.id not in found], self._tried):
                 found |= {response.question: response for response in part}
                 answered(part)
         return [found[prompt.question.id] for prompt in prompts]

@@ -29,12 +29,14 @@ def load(
     dtype: Dtype = "auto",
     device_map: str | dict[str, Any] | None = None,
     four_bit: bool = False,
+    attention: str = "auto",
 ) -> Bundle:
     """A checkpoint in memory: a folder, or a hub id whose files are on this disk already.
 
     A LoRA adapter's folder is put on ``base``, which changes in place; it has no dtype or device of its own. ``dtype`` "auto"
     is the checkpoint's. ``device_map`` spreads the model as accelerate does, and ``device`` is not used then. ``four_bit`` holds
-    the linear layers in NF4 (QLoRA, Dettmers et al. 2023). Raises ModelError in one line when it cannot be loaded.
+    the linear layers in NF4 (QLoRA, Dettmers et al. 2023). ``attention``
+    "auto" is the model's own choice. Raises ModelError in one line when it cannot be loaded.
     """
     folder = on_disk(path)
     if is_adapter(folder):
@@ -43,7 +45,7 @@ def load(
         return with_adapter(base, folder)
     kind = model_type(folder)
     name = families()[kind].name if kind in families() else kind
-    settings = _settings(folder, device, dtype, device_map, four_bit)
+    settings = _settings(folder, device, dtype, device_map, four_bit) | ({} if attention == "auto" else {"attn_implementation": attention})
     _check(folder, kind)
     try:
         from transformers import AutoModelForImageTextToText

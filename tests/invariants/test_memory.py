@@ -18,7 +18,7 @@ from tests.models import SILENT, random_bundle, same, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
-HELD: dict[str, Any] = {"dtype": "auto", "device_map": None, "four_bit": False}
+HELD: dict[str, Any] = {"dtype": "auto", "device_map": None, "four_bit": False, "attention": "auto"}
 
 
 def adapter(folder: Path, bundle: Bundle, seed: int) -> Path:
