@@ -86,6 +86,6 @@ def _put(answer: str, spans: list[tuple[int, int]], text: str) -> str:
 
 def _cased(text: str, right: str, stood: str) -> str:
     """``text`` as the sentence would write it: where "Engineer" stood as "engineer", "Doctor" becomes "doctor", but "IT manager" stays."""
-    if right[0] == stood or text[1:2].isupper():
+    if right[0] == stood or not stood.isalpha() or text[1:2].isupper():
         return text
     return (text[:1].lower() if stood.islower() else text[:1].upper()) + text[1:]
