@@ -83,8 +83,10 @@ def exact_memorisation(hits: Sequence[bool]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     """Of at least one value; exact, so that a mean of equal values is that value."""
-    sound = [_sound(value) for value in values]
-    return -math.inf if -math.inf in sound else math.fsum(sound) / len(sound)
+    try:
+        return _sound(math.fsum(values) / len(values))
+    except OverflowError:  # a sum below the smallest float
+        return -math.inf
 
 
 def _sound(log_prob: float) -> float:
