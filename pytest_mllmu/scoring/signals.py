@@ -56,9 +56,9 @@ def option_probability(options: Mapping[str, float], letter: str) -> float:
 def truth_ratio(right: float, wrong: Sequence[float]) -> float:
     """max(0, 1 - R), R = the mean of p(wrong answer)^(1/tokens) by p(right answer)^(1/tokens), from mean log-probabilities per token.
 
-    TOFU's truth ratio (equation 1) in the form it has where knowing is good: 1 knows, 0 cannot tell or prefers what is wrong. TOFU divides by a
-    paraphrase of the right answer, which MLLMU-Bench does not have. OpenUnlearning takes the geometric mean of the wrong answers; this is the
-    arithmetic one of the paper.
+    TOFU's truth ratio (equation 1) in the form it has where knowing is good: 1 knows, 0 cannot tell or prefers what is wrong. Somebody who guesses
+    is above 0, as luck on one question is not taken back by bad luck on another. TOFU divides by a paraphrase of the right answer, which
+    MLLMU-Bench does not have. OpenUnlearning takes the geometric mean of the wrong answers; this is the arithmetic one of the paper.
     """
     right, others = _sound(right), [_sound(value) for value in wrong]
     if right == -math.inf:
