@@ -121,7 +121,7 @@ class Session:
         from pytest_mllmu.report import write
 
         assert self.run is not None
-        write(self.run, path, self._lines() if path.suffix == ".jsonl" else ())
+        write(self.run, path, self._lines() if path.suffix == ".jsonl" else (), self.settings.signals == "yes")
         self.said.append(f"report written to {path}")
 
     def summary(self, reporter: pytest.TerminalReporter) -> None:
@@ -129,7 +129,7 @@ class Session:
             from pytest_mllmu.report.terminal import render
 
             reporter.section("MLLMU-Bench", sep="=")
-            reporter.write_line(render(self.run, self.settings.table))
+            reporter.write_line(render(self.run, self.settings.table, self.settings.signals == "yes"))
         for line in self.said:
             reporter.write_line(line)
 

@@ -150,6 +150,7 @@ OPTIONS = (
     Option("forget", (10,), _list(_number(1, 99)), "PERCENT[,PERCENT]", "Percent of the people to forget (5,10,15 in the paper: a table each)", int | str),
     Option("modality", "multimodal", _one_of("modality", get_args(Show)), "WHICH", "What unlearning trains on: multimodal, unimodal, or both (two rows)", Show),
     Option("table", "both", _one_of("table", get_args(Show)), "WHICH", "Rows of the table: both, multimodal or unimodal questions", Show),
+    Option("signals", "no", _one_of("answer", YES_NO), "YES|NO", "Print the table of probabilities as well"),
     Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gates: default, or off to measure only", Literal["default", "off"]),
     Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float | str),
     Option("epochs", None, _number(1, 1000), "N", "Epochs of unlearning instead of the method's own", int | str),
@@ -186,6 +187,7 @@ class Settings:
     forget: tuple[int, ...] = (10,)
     modality: Show = "multimodal"
     table: Show = "both"
+    signals: str = "no"
     gates: str = "default"
     lr: float | None = None
     epochs: int | None = None
@@ -213,7 +215,7 @@ class Settings:
     @property
     def measured(self) -> dict[str, Any]:
         """What decides the numbers: everything but where files go and how the table looks."""
-        aside = {"report", "cache", "table", "batch"}
+        aside = {"report", "cache", "table", "signals", "batch"}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in aside}
 
 

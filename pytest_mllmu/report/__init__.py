@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 SUFFIXES = (".json", ".jsonl", ".md")
 
 
-def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = ()) -> None:
+def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals: bool = False) -> None:
     """Write ``run`` to ``path`` in the format of its suffix; ``lines`` (one dict a question) are what ``.jsonl`` holds.
+
+    ``signals``: ``.md`` shows the probabilities; ``.json`` always has them.
 
     Raises SettingsError for another suffix, StoreError when the file cannot be written; an older file is then still whole.
     """
@@ -31,6 +33,6 @@ def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = ()) -> None
     elif suffix == ".md":
         from pytest_mllmu.report.markdown import write_markdown
 
-        write_markdown(run, path)
+        write_markdown(run, path, signals)
     else:
         raise SettingsError(f"{path}: a report ends in one of {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}")

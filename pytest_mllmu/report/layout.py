@@ -11,16 +11,38 @@ from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 from pytest_mllmu.report.run import Run
-from pytest_mllmu.scoring.metrics import TABLE_METRICS, Metric
+from pytest_mllmu.scoring.metrics import SIGNAL_METRICS, TABLE_METRICS, Metric
 
 Show = Literal["both", "multimodal", "unimodal"]
 
 SPLIT_TITLES: dict[Split, str] = {"forget": "Forget", "test": "Test", "retain": "Retain", "celebrity": "Real Celebrity"}
 MODALITY_TITLES: dict[Modality, str] = {"multimodal": "image + text", "unimodal": "text only"}
-COLUMNS: tuple[tuple[Split, Metric], ...] = tuple((split, metric) for split in SPLITS for metric in TABLE_METRICS)
 REFERENCES = ("vanilla", "oracle")
 """Rows that no method is compared with when the best is marked."""
 SYNTHETIC = "synthetic people and drawn faces: numbers compare methods, not papers"
+
+
+@dataclass(frozen=True)
+class Form:
+    """One kind of table: the columns of each set. ``marked``: the best method is. ``title`` follows the block's."""
+
+    metrics: tuple[Metric, ...]
+    marked: bool
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[tuple[Split, Metric], ...]:
+        return tuple((split, metric) for split in SPLITS for metric in self.metrics)
+
+    def ranked(self, block: Block) -> bool:
+        return self.marked and block.ranked
+
+    def rank(self, block: Block, row: Row, split: Split, modality: Modality, metric: Metric) -> str:
+        return block.rank(row, split, modality, metric) if self.marked else ""
+
+    def full_title(self, block: Block) -> str:
+        return f"{block.title}: {self.title}" if self.title else block.title
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,20 @@ class Block:
         return ("best", "second")[values.index(mine.value)]
 
 
+TABLE = Form(TABLE_METRICS, marked=True)
+SIGNALS = Form(
+    SIGNAL_METRICS,
+    marked=False,  # a method that makes an answer improbable is not better than one after which it is as probable as to a stranger
+    title="probabilities",
+    notes=(
+        "Opt. prob.: of the right option among all (chance: 1/options); Ans. prob.: of the right answer's tokens, their geometric mean; "
+        "Truth ratio: how far it is ahead of wrong ones (1), or not at all (0)",
+        "Extr.: share of the answer's end that follows from its beginning; Memo.: share of its tokens that are the most probable ones; "
+        "Ans. prob., Extr. and Memo. are over generation and cloze, Truth ratio over every question that has wrong answers",
+    ),
+)
+
+
 def blocks(run: Run) -> list[Block]:
     shares = list(dict.fromkeys(row.forget for row in run.table.rows))
     return [Block(title(run, share), tuple(row for row in run.table.rows if row.forget == share)) for share in shares]
@@ -63,20 +99,20 @@ def modalities(show: Show) -> tuple[Modality, ...]:
     return MODALITIES if show == "both" else (show,)
 
 
-def counts(block: Block, show: Show) -> list[str]:
+def counts(block: Block, show: Show, form: Form = TABLE) -> list[str]:
     """``forget 50/20/20/20 about 10 people``, by split; said once when the modalities agree, and by the first model that was asked."""
     lines: dict[str, str] = {}
     for modality in modalities(show):
-        parts = [part for split in SPLITS if (part := _count(block, split, modality))]
+        parts = [part for split in SPLITS if (part := _count(block, split, modality, form))]
         lines[modality] = "; ".join(parts) or "nothing was asked"
     texts = set(lines.values())
     both = " (each of image + text and text only)" if show == "both" else ""
     return [f"n{both}: {texts.pop()}"] if len(texts) == 1 else [f"n, {MODALITY_TITLES[modality]}: {lines[modality]}" for modality in modalities(show)]
 
 
-def _count(block: Block, split: Split, modality: Modality) -> str:
+def _count(block: Block, split: Split, modality: Modality, form: Form) -> str:
     for row in block.rows:
-        found = [row.cell(split, modality, metric.name) for metric in TABLE_METRICS]
+        found = [row.cell(split, modality, metric.name) for metric in form.metrics]
         if any(found):
             people = max(cell.people for cell in found if cell)
             return (
@@ -85,11 +121,12 @@ def _count(block: Block, split: Split, modality: Modality) -> str:
     return ""
 
 
-def legend(run: Run) -> list[str]:
+def legend(run: Run, forms: tuple[Form, ...] = (TABLE,)) -> list[str]:
     """What the numbers mean; ends with the notes of the run."""
     ranked = any(block.ranked for block in blocks(run))
     lines = ["*: best, +: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)"] if ranked else []
     lines += [f"±: half the width of the 95% interval over people; Fact. (1 to 10): {run.judge}"]
+    lines += [note for form in forms for note in form.notes]
     if run.synthetic:
         lines.append(SYNTHETIC)
     return lines + list(run.notes)

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import Modality, Split
 from pytest_mllmu.report.files import write_text
-from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Block, Show, blocks, counts, legend, modalities, tally
+from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, Show, blocks, counts, legend, modalities, tally
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import Metric
 
@@ -26,30 +26,31 @@ def escape(text: str) -> str:
     return html.escape(line, quote=False).translate(_SPECIAL).replace("://", ":&#47;/").replace("www.", "www&#46;")
 
 
-def render(run: Run, show: Show = "both") -> str:
-    """The whole run as one Markdown document."""
+def render(run: Run, show: Show = "both", signals: bool = False) -> str:
+    """The whole run as one Markdown document; with ``signals`` the tables of probabilities are part of it."""
+    forms = (TABLE, SIGNALS) if signals else (TABLE,)
     lines = [] if run.table.rows else [f"## {escape(run.benchmark_name)}: nothing was asked", ""]
-    for block in blocks(run):
-        lines += [f"## {escape(block.title)}", ""]
+    for form, block in [(form, block) for form in forms for block in blocks(run)]:
+        lines += [f"## {escape(form.full_title(block))}", ""]
         for modality in modalities(show):
-            lines += [f"### {MODALITY_TITLES[modality]}", "", _table(block, modality), ""]
-        lines += [*(f"- {escape(line)}" for line in counts(block, show)), ""]
-    lines += [f"- {escape(line)}" for line in legend(run)]
+            lines += [f"### {MODALITY_TITLES[modality]}", "", _table(block, modality, form), ""]
+        lines += [*(f"- {escape(line)}" for line in counts(block, show, form)), ""]
+    lines += [f"- {escape(line)}" for line in legend(run, forms)]
     return "\n".join([*lines, *_verdicts(run), ""])
 
 
-def _table(block: Block, modality: Modality) -> str:
-    header = ["", *(f"{SPLIT_TITLES[split]} {metric.title}" for split, metric in COLUMNS)]
-    rows = [[escape(row.title), *(_cell(block, row, split, modality, metric) for split, metric in COLUMNS)] for row in block.rows]
+def _table(block: Block, modality: Modality, form: Form) -> str:
+    header = ["", *(f"{SPLIT_TITLES[split]} {metric.title}" for split, metric in form.columns)]
+    rows = [[escape(row.title), *(_cell(block, form, row, split, modality, metric) for split, metric in form.columns)] for row in block.rows]
     alignment = ["left" if column == 0 else "right" for column in range(len(header))]
     return tabulate(rows, header, tablefmt="pipe", colalign=alignment if rows else None, disable_numparse=True)
 
 
-def _cell(block: Block, row: Row, split: Split, modality: Modality, metric: Metric) -> str:
+def _cell(block: Block, form: Form, row: Row, split: Split, modality: Modality, metric: Metric) -> str:
     cell = row.cell(split, modality, metric.name)
     if cell is None:
         return "-"
-    number = MARKS[block.rank(row, split, modality, metric)].format(metric.show(cell.value))
+    number = MARKS[form.rank(block, row, split, modality, metric)].format(metric.show(cell.value))
     return f"{number} {metric.show_half(cell.low, cell.high)}".rstrip()
 
 
@@ -63,6 +64,6 @@ def _verdicts(run: Run) -> Iterator[str]:
                 yield f"- **{status}** {escape(message)}"
 
 
-def write_markdown(run: Run, path: Path) -> None:
+def write_markdown(run: Run, path: Path, signals: bool = False) -> None:
     """Raises StoreError when the file cannot be written."""
-    write_text(path, [render(run)])
+    write_text(path, [render(run, signals=signals)])

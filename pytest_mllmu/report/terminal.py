@@ -1,4 +1,7 @@
-"""Table 2 of the paper in a terminal: 16 columns in at most 152 characters, under each number half its interval."""
+"""Table 2 of the paper in a terminal: 16 columns in at most 152 characters, under each number half its interval.
+
+The table of probabilities has the same form with 20 narrower columns.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,12 @@ from tabulate import DataRow, TableFormat, tabulate
 
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import SPLITS, Modality
-from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Block, Show, blocks, counts, legend, modalities, tally
+from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, Show, blocks, counts, legend, modalities, tally
 from pytest_mllmu.report.run import Run
-from pytest_mllmu.scoring.metrics import TABLE_METRICS
 
 LABEL_WIDTH = 16
 BAR = "|"
 MARKS = {"best": "*", "second": "+", "": " "}
-_PER_SPLIT = len(TABLE_METRICS)
 _FORMAT = TableFormat(
     lineabove=None,
     linebelowheader=None,
@@ -33,50 +34,66 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def render(run: Run, show: Show = "both") -> str:
-    """The table of a run as text without a line end, block by block; ``show`` selects the modality of the questions."""
-    parts = [_block(block, show) for block in blocks(run)] or [f"{printable(run.benchmark_name)}: nothing was asked"]
+def render(run: Run, show: Show = "both", signals: bool = False) -> str:
+    """The table of a run as text without a line end, block by block; ``show`` selects the modality of the questions.
+
+    With ``signals`` the table of probabilities follows.
+    """
+    forms = (TABLE, SIGNALS) if signals else (TABLE,)
+    parts = [_block(block, show, form) for form in forms for block in blocks(run)] or [f"{printable(run.benchmark_name)}: nothing was asked"]
     width = max((len(line) for part in parts for line in part.splitlines()), default=100)
-    notes = [wrapped for line in [*legend(run), tally(run)] for wrapped in textwrap.wrap(printable(line), width, subsequent_indent="   ")]
+    notes = [wrapped for line in [*legend(run, forms), tally(run)] for wrapped in textwrap.wrap(printable(line), width, subsequent_indent="   ")]
     return "\n".join([*parts, *notes])
 
 
-def _block(block: Block, show: Show) -> str:
-    rows = [["", *_barred([metric.title + block.ranked * " " for metric in TABLE_METRICS] * len(SPLITS))]]
+def _block(block: Block, show: Show, form: Form) -> str:
+    header = _header(block, form)
+    rows = [*header]
     for modality in modalities(show):
-        rows.append([MODALITY_TITLES[modality], *_barred([""] * _PER_SPLIT * len(SPLITS))])
+        rows.append([MODALITY_TITLES[modality], *_barred([""] * len(form.columns), form)])
         for row in block.rows:
-            rows += _rows(block, row, modality)
+            rows += _rows(block, row, modality, form)
     width = len(rows[0])
     alignment = ["left" if column == 0 else "right" for column in range(width)]
     body = tabulate(rows, tablefmt=_FORMAT, colalign=alignment, disable_numparse=True, preserve_whitespace=True).splitlines()
-    rule = "".join("+" if letter == BAR else "-" for letter in body[0])
-    lines = [_split_titles(body[0]), body[0].rstrip(), rule, *(line.rstrip() for line in body[1:]), rule]
-    notes = [wrapped for line in counts(block, show) for wrapped in textwrap.wrap(printable(line), len(rule), subsequent_indent="   ")]
-    return "\n".join([printable(block.title), *lines, *notes])
+    head, numbers = body[: len(header)], body[len(header) :]
+    rule = "".join("+" if letter == BAR else "-" for letter in head[-1])  # the only line that is full in every column
+    lines = [_split_titles(head[-1]), *(line.rstrip() for line in head), rule, *(line.rstrip() for line in numbers), rule]
+    notes = [wrapped for line in counts(block, show, form) for wrapped in textwrap.wrap(printable(line), len(rule), subsequent_indent="   ")]
+    return "\n".join([printable(form.full_title(block)), *lines, *notes])
 
 
-def _barred(values: list[str]) -> list[str]:
-    """A bar before each set of four columns."""
-    return [part for at in range(0, len(values), _PER_SPLIT) for part in (BAR, *values[at : at + _PER_SPLIT])]
+def _header(block: Block, form: Form) -> list[list[str]]:
+    """The titles of the columns, a word above the other where one has two."""
+    words = [metric.title.split(" ", 1) for metric in form.metrics]
+    height = max(len(parts) for parts in words)
+    stacked = [[""] * (height - len(parts)) + parts for parts in words]
+    mark = form.ranked(block) * " "
+    return [["", *_barred([parts[line] + mark for parts in stacked] * len(SPLITS), form)] for line in range(height)]
 
 
-def _rows(block: Block, row: Row, modality: Modality) -> list[list[str]]:
+def _barred(values: list[str], form: Form) -> list[str]:
+    """A bar before the columns of each set."""
+    size = len(form.metrics)
+    return [part for at in range(0, len(values), size) for part in (BAR, *values[at : at + size])]
+
+
+def _rows(block: Block, row: Row, modality: Modality, form: Form) -> list[list[str]]:
     """The line of numbers and the line of intervals; a long title goes on in the second."""
     first, *rest = textwrap.wrap(printable(row.title), LABEL_WIDTH - 2) or [row.name]
     second = textwrap.shorten(" ".join(rest), LABEL_WIDTH - 2, placeholder="..") if rest else ""
-    numbers, halves = [], []
-    for split, metric in COLUMNS:
+    ranked, numbers, halves = form.ranked(block), [], []
+    for split, metric in form.columns:
         cell = row.cell(split, modality, metric.name)
-        numbers.append((metric.show(cell.value) if cell else "-") + block.ranked * MARKS[block.rank(row, split, modality, metric)])
-        halves.append((metric.show_half(cell.low, cell.high) if cell else "") + block.ranked * " ")
-    lines = [[f"  {first}", *_barred(numbers)]]
+        numbers.append((metric.show(cell.value) if cell else "-") + ranked * MARKS[form.rank(block, row, split, modality, metric)])
+        halves.append((metric.show_half(cell.low, cell.high) if cell else "") + ranked * " ")
+    lines = [[f"  {first}", *_barred(numbers, form)]]
     if second or any(half.strip() for half in halves):
-        lines.append([f"  {second}", *_barred(halves)])
+        lines.append([f"  {second}", *_barred(halves, form)])
     return lines
 
 
 def _split_titles(header: str) -> str:
-    """The names of the sets, each in the middle of its four columns."""
+    """The names of the sets, each in the middle of its columns."""
     label, *groups = header.split(BAR)
     return BAR.join([" " * len(label), *(SPLIT_TITLES[split].center(len(group)) for split, group in zip(SPLITS, groups, strict=True))]).rstrip()

@@ -8,14 +8,15 @@ from typing import Literal
 
 from pytest_mllmu.benchmark.profiles import Task
 
-Unit = Literal["percent", "share", "points"]
+Unit = Literal["percent", "share", "probability", "points"]
 
 
 @dataclass(frozen=True)
 class Metric:
     """One number per question.
 
-    ``unit``: "percent" is stored as 0..1 and shown as 97.8%, "share" is 0..1 with three decimals, "points" are 1..10.
+    ``unit``: "percent" is stored as 0..1 and shown as 97.8%, "share" is 0..1 with three decimals, "probability" with two (its
+    intervals are wider), "points" are 1..10. ``also`` are the tasks that it pools with ``task``.
     ``chance`` is what a model without any knowledge earns; None means that it depends on the question (1/options).
     """
 
@@ -24,6 +25,11 @@ class Metric:
     task: Task
     unit: Unit
     chance: float | None = 0.0
+    also: tuple[Task, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return (self.task, *self.also)
 
     @property
     def worst(self) -> float:
@@ -37,14 +43,14 @@ class Metric:
         """``97.8%``, ``0.645`` or ``6.78``; ``-`` for what is not a number."""
         if math.isnan(value):
             return "-"
-        return {"percent": f"{100 * value:.1f}%", "share": f"{value:.3f}", "points": f"{value:.2f}"}[self.unit]
+        return {"percent": f"{100 * value:.1f}%", "share": f"{value:.3f}", "probability": f"{value:.2f}", "points": f"{value:.2f}"}[self.unit]
 
     def show_half(self, low: float, high: float) -> str:
         """Half the width of an interval (``±9.7``, in percentage points for "percent"); nothing when there is no interval."""
         half = (high - low) / 2
         if math.isnan(half):
             return ""
-        return {"percent": f"±{100 * half:.1f}", "share": f"±{half:.3f}", "points": f"±{half:.2f}"}[self.unit]
+        return {"percent": f"±{100 * half:.1f}", "share": f"±{half:.3f}", "probability": f"±{half:.2f}", "points": f"±{half:.2f}"}[self.unit]
 
     def show_interval(self, low: float, high: float) -> str:
         """`` [91.2, 100.0]`` with a leading space, without unit; nothing when there is no interval."""
@@ -59,7 +65,16 @@ ROUGE_L_RECALL = Metric("rouge_l_recall", "ROUGE-L recall", "generation", "share
 FACTUALITY = Metric("factuality", "Fact.", "generation", "points", chance=1.0)
 EXACT_MATCH = Metric("exact_match", "Cloze", "cloze", "percent")
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (ACCURACY, ROUGE_L, ROUGE_L_RECALL, FACTUALITY, EXACT_MATCH)}
+OPTION_PROBABILITY = Metric("option_probability", "Opt. prob.", "classification", "probability", chance=None)
+ANSWER_PROBABILITY = Metric("answer_probability", "Ans. prob.", "generation", "probability", also=("cloze",))
+TRUTH_RATIO = Metric("truth_ratio", "Truth ratio", "classification", "probability", also=("generation", "cloze"))
+EXTRACTION_STRENGTH = Metric("extraction_strength", "Extr.", "generation", "probability", also=("cloze",))
+EXACT_MEMORISATION = Metric("exact_memorisation", "Memo.", "generation", "probability", also=("cloze",))
+
+SIGNAL_METRICS: tuple[Metric, ...] = (OPTION_PROBABILITY, ANSWER_PROBABILITY, TRUTH_RATIO, EXTRACTION_STRENGTH, EXACT_MEMORISATION)
+"""The columns of the table of probabilities (signals.py says what they are)."""
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (ACCURACY, ROUGE_L, ROUGE_L_RECALL, FACTUALITY, EXACT_MATCH, *SIGNAL_METRICS)}
 
 TABLE_METRICS: tuple[Metric, ...] = (ACCURACY, ROUGE_L, FACTUALITY, EXACT_MATCH)
 """The columns of the paper's Table 2, in its order."""

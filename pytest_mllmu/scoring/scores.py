@@ -13,6 +13,7 @@ from pytest_mllmu.evaluation.responses import Response
 from pytest_mllmu.scoring import factuality
 from pytest_mllmu.scoring.cloze import exact_match
 from pytest_mllmu.scoring.rouge import rouge_l
+from pytest_mllmu.scoring.signals import signals
 
 Judge = Callable[[str, str, str], float]
 """(question, ground truth, answer) -> 1..10"""
@@ -68,4 +69,4 @@ def score(question: Question, response: Response, split: Split, judge: Judge = f
         values = {"rouge_l": rouge.f, "rouge_l_recall": rouge.recall, "factuality": judge(question.text, question.answer, response.answer)}
     else:
         values = {"exact_match": exact_match(question.answer, response.answer)}
-    return Score(question.id, question.person, split, question.task, question.modality, values, chance)
+    return Score(question.id, question.person, split, question.task, question.modality, values | signals(question, response), chance)

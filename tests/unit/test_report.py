@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,12 @@ EVIL = "<img src=x>|`rm`|[a](http://evil)\n# *b* \x1b[31m www.evil"
 
 
 def values(task: Task, good: bool) -> dict[str, float]:
+    if task == "classification":
+        return {"accuracy": float(good), "option_probability": 0.9 if good else 0.1, "truth_ratio": float(good)}
+    read = {"answer_probability": 0.8 if good else 0.2, "extraction_strength": float(good), "exact_memorisation": 1.0 if good else 0.5}
     if task == "generation":
-        return {"rouge_l": 0.9 if good else 0.4, "rouge_l_recall": 0.5, "factuality": 10.0 if good else 1.0}
-    return {"accuracy" if task == "classification" else "exact_match": float(good)}
+        return {"rouge_l": 0.9 if good else 0.4, "rouge_l_recall": 0.5, "factuality": 10.0 if good else 1.0, "truth_ratio": float(good)} | read
+    return {"exact_match": float(good)} | read
 
 
 def scores(share: int) -> list[Score]:
@@ -156,6 +160,62 @@ def test_one_modality_only() -> None:
     text = terminal.render(make_run(), "unimodal")
     assert "image + text" not in text
     assert "n: forget 60/60/60/60 questions about 20 people" in " ".join(text.split())
+
+
+def test_the_table_of_probabilities_is_below_when_asked_for() -> None:
+    plain, text = terminal.render(make_run()), terminal.render(make_run(), signals=True)
+    assert "Opt." not in plain
+    assert text.startswith(plain[: plain.index("±: half")])
+    lines = text.splitlines()
+    first = lines.index("embedded, seed 7: probabilities")
+    words, header = lines[first + 2 : first + 4]
+    assert words.replace("|", " ").split() == ["Opt.", "Ans.", "Truth"] * 4
+    assert header.replace("|", " ").split() == ["prob.", "prob.", "ratio", "Extr.", "Memo."] * 4
+    numbers = [line for line in lines[first:] if line.startswith(("  Vanilla", "  GA"))]
+    bars = {tuple(at for at, letter in enumerate(line) if letter == "|") for line in [words, header, *numbers]}
+    assert (len(numbers), len(bars), max(map(len, lines)) <= 152) == (4, 1, True)
+    assert numbers[1].replace("|", " ").split() == ["GA", *["0.34", "0.38", "0.30", "0.30", "0.65"] * 4]
+    assert "forget 100/200/200/200/200 questions about 20 people" in " ".join(text.split())
+    assert len(numbers[0].rstrip()) == len(header.rstrip())
+    assert " ".join(text.split()).count("Ans. prob., Extr. and Memo. are over generation and cloze") == 1
+
+
+def test_probabilities_of_one_modality_and_of_a_run_that_has_none() -> None:
+    assert "image + text" not in terminal.render(make_run(), "unimodal", signals=True)
+    run = make_run()
+    bare = [replace(score, values={name: value for name, value in score.values.items() if name == "accuracy"}) for score in scores(5)]
+    run.table = Table((build_row("ga", "GA", bare, 0),))
+    rows = [line for line in terminal.render(run, signals=True).splitlines() if line.startswith("  GA")]
+    assert rows[-1].replace("|", " ").split()[1:] == ["-"] * 20
+    assert "nothing was asked" in terminal.render(run, signals=True)
+
+
+def test_no_method_is_the_best_by_its_probabilities() -> None:
+    run = make_run()
+    run.table = Table((*run.table.rows, build_row("npo", "NPO", scores(4), 0)))
+    text, document = terminal.render(run, signals=True), markdown.render(run, signals=True)
+    assert "30.0%*" in text
+    assert "*" not in text[text.index("probabilities") : text.index("*: best")]
+    assert "*" not in document[document.index("probabilities") : document.index("\n- \\*: best")]
+    assert max(map(len, text.splitlines())) <= 152
+
+
+def test_markdown_has_the_probabilities_when_asked_for(tmp_path: Path) -> None:
+    write(make_run(), tmp_path / "plain.md")
+    write(make_run(), tmp_path / "signals.md", signals=True)
+    plain, document = ((tmp_path / f"{name}.md").read_text(encoding="utf-8") for name in ("plain", "signals"))
+    assert "probabilities" not in plain
+    assert "## embedded, seed 7: probabilities" in document
+    assert document.count("Forget Opt. prob.") == 2
+    assert "0.34 ±0.16" in document
+
+
+def test_json_always_has_the_probabilities(tmp_path: Path) -> None:
+    write(make_run(), tmp_path / "run.json")
+    row = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["table"]["rows"][1]
+    cell = next(cell for cell in row["cells"] if (cell["metric"], cell["split"], cell["modality"]) == ("option_probability", "forget", "multimodal"))
+    assert (round(cell["value"], 6), cell["questions"], cell["people"], cell["chance"]) == (0.34, 100, 20, 0.25)
+    assert cell["low"] <= cell["value"] <= cell["high"]
 
 
 def test_missing_cells_are_dashes_and_no_row_breaks_it() -> None:

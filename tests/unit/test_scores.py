@@ -8,8 +8,8 @@ import pytest
 
 from pytest_mllmu.benchmark.profiles import Question
 from pytest_mllmu.errors import MllmuError, StoreError
-from pytest_mllmu.evaluation.responses import Response
-from pytest_mllmu.scoring.metrics import METRICS, TABLE_METRICS
+from pytest_mllmu.evaluation.responses import Response, Truth
+from pytest_mllmu.scoring.metrics import METRICS, SIGNAL_METRICS, TABLE_METRICS
 from pytest_mllmu.scoring.scores import Score, letter, score
 
 CHOICE = Question("q1", "001", "classification", "multimodal", "Where?", "B", (("A", "Rome"), ("B", "Ulm"), ("C", "Bonn"), ("D", "Oslo")))
@@ -23,6 +23,17 @@ def test_each_task_has_its_metrics() -> None:
     assert score(SENTENCE, Response("q2", "X was born in 2001."), "test").values == {"rouge_l": 1.0, "rouge_l_recall": 1.0, "factuality": 10.0}
     assert score(BLANK, Response("q3", "ulm"), "retain").values == {"exact_match": 1.0}
     assert [metric.title for metric in TABLE_METRICS] == ["Class.", "ROUGE-L", "Fact.", "Cloze"]
+
+
+def test_what_the_probabilities_tell_stands_beside() -> None:
+    truth = Truth((-0.5, -0.5), (True, True), (-2.0,))
+    chosen = score(CHOICE, Response("q1", "B", {"A": -2.0, "B": -0.5, "C": -2.0, "D": -2.0}), "forget")
+    found = [chosen, *(score(question, Response(question.id, question.answer, truth=truth), "forget") for question in (SENTENCE, BLANK))]
+    for row in found:
+        signals = {metric.name for metric in SIGNAL_METRICS if row.task in metric.tasks}
+        assert signals <= set(row.values)
+        assert {name for name in row.values if row.task not in METRICS[name].tasks} == set()
+    assert set(chosen.values) == {"accuracy", "option_probability", "truth_ratio"}
 
 
 def test_chance_is_one_in_the_options() -> None:
@@ -66,4 +77,6 @@ def test_how_numbers_are_shown() -> None:
     assert METRICS["rouge_l"].show(0.6449) == "0.645"
     assert METRICS["factuality"].show(6.78) == "6.78"
     assert METRICS["accuracy"].show(float("nan")) == "-"
+    assert METRICS["truth_ratio"].show(0.9951) == "1.00"
+    assert METRICS["truth_ratio"].show_half(0.1, 0.2) == "±0.05"
     assert METRICS["accuracy"].show_half(0.8, 1.0) == "±10.0"

@@ -44,6 +44,7 @@ def test_names_follow_from_the_option() -> None:
         ("forget", ("5", "5,10,15", "20,5,20"), ((5,), (5, 10, 15), (20, 5))),
         ("lr", ("1e-3", "0.5", "2e-5"), (1e-3, 0.5, 2e-5)),
         ("table", ("multimodal", "unimodal", "both"), ("multimodal", "unimodal", "both")),
+        ("signals", ("yes", "no", "yes"), ("yes", "no", "yes")),
         ("seed", ("1", "2", "3"), (1, 2, 3)),
         ("device", ("cuda:1", "cpu", "mps"), ("cuda:1", "cpu", "mps")),
         ("gates", ("off", "default", "off"), ("off", "default", "off")),
@@ -90,6 +91,7 @@ WRONG = [
     ("device", "cuda:x", "no device 'cuda:x'; there is auto, cpu, cuda, mps; did you mean 'cuda'?"),
     ("device", "cuda:", "no device 'cuda:'; there is auto, cpu, cuda, mps; did you mean 'cuda'?"),
     ("table", "multi", "no table 'multi'; there is both, multimodal, unimodal; did you mean 'multimodal'?"),
+    ("signals", "y", "no answer 'y'; there is no, yes"),
     ("gates", "of", "no gate policy 'of'; there is default, off; did you mean 'off'?"),
     ("forget", "0", "a whole number from 1 to 99 is expected, not '0'"),
     ("forget", "100", "a whole number from 1 to 99 is expected, not '100'"),
@@ -173,7 +175,7 @@ def test_known_and_foreign_flags_pass() -> None:
 
 def test_what_decides_the_numbers() -> None:
     base = Settings()
-    aside = Settings(report=(Path("a.md"),), cache=Path("c"), table="multimodal", batch=3)
+    aside = Settings(report=(Path("a.md"),), cache=Path("c"), table="multimodal", signals="yes", batch=3)
     assert aside.measured == base.measured
     others = {
         "method": ("ga",),

@@ -49,6 +49,21 @@ def test_chance_of_factuality_is_its_lowest_mark() -> None:
     }
 
 
+def test_signals_pool_their_tasks() -> None:
+    rows = [
+        Score("q1", "p", "test", "classification", "unimodal", {"option_probability": 0.5, "truth_ratio": 0.0}, 0.25),
+        Score("q2", "p", "test", "generation", "unimodal", {"answer_probability": 0.5, "truth_ratio": 0.5}),
+        Score("q3", "q", "test", "cloze", "unimodal", {"answer_probability": 1.0}),  # without perturbed answers
+    ]
+    row = build_row("ga", "GA", rows, seed=0)
+    found = {metric: row.cell("test", "unimodal", metric) for metric in ("option_probability", "answer_probability", "truth_ratio")}
+    assert {metric: (cell.value, cell.questions, cell.people, cell.chance) for metric, cell in found.items() if cell} == {
+        "option_probability": (0.5, 1, 1, 0.25),
+        "answer_probability": (0.75, 2, 2, 0.0),
+        "truth_ratio": (0.25, 2, 1, 0.0),
+    }
+
+
 def test_what_was_not_asked_is_none() -> None:
     row = build_row("ga", "GA", SCORES, seed=1)
     assert row.cell("retain", "both", "accuracy") is None
