@@ -43,6 +43,8 @@ class LineUp:
         self.settings, self.store, self.progress, self.benchmark = settings, store, progress, benchmark
         four_bit = settings.quantize == "4bit"
         held = {"dtype": settings.dtype, "device_map": settings.device_map, "four_bit": four_bit, "attention": settings.attention}
+        self._oracles: dict[int, Model] = {}
+        self._retained: dict[int, str] = {}
         self.memory = Memory(self.device, store, progress, held)
 
     # --- who there is ---
@@ -76,6 +78,11 @@ class LineUp:
 
     def oracle(self, forget: int) -> Model:
         """The base fine-tuned on the people to retain only: what a model knows that never saw the others."""
+        if forget not in self._oracles:
+            self._oracles[forget] = self._oracle(forget)
+        return self._oracles[forget]
+
+    def _oracle(self, forget: int) -> Model:
         if self.settings.oracle not in ("auto", "build"):
             return replace(self._ready("oracle", "Oracle", Path(self.settings.oracle), self.base), forget=forget)
         title = f"fine-tuning {self._name} on the people to retain (oracle, {forget}% to forget)"
@@ -170,11 +177,16 @@ class LineUp:
 
         needs = {"oracle": oracle.key} if oracle is not None else {}
         if chosen.needs().retain or "retain" in chosen.needs().passes:
-            needs["retain"] = fingerprint(benchmark.people("retain"))
+            needs["retain"] = self._retain_set(trial.forget)
         inputs = self._inputs(
             "adapter", vanilla=vanilla.key, forget=list(benchmark.forget_ids), modality=modality, hyper=hyper.to_json(), method=chosen.settings(), **needs
         )
         return Model("candidate", title, inputs, trial.forget, build, parent=vanilla, name=trial.id)
+
+    def _retain_set(self, forget: int) -> str:
+        if forget not in self._retained:
+            self._retained[forget] = fingerprint(self.benchmark(forget).people("retain"))
+        return self._retained[forget]
 
     def _checkpoint(self, inputs: Mapping[str, Any]) -> Path:
         """Where a training that is interrupted is taken up again; whoever builds the artefact holds its lock."""

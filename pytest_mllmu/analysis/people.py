@@ -42,14 +42,11 @@ class Part:
 def parts(person: str, candidate: Sequence[Score], vanilla: Sequence[Score], oracle: Sequence[Score] = ()) -> list[Part]:
     """What was asked about a person of both models, by task x modality. The floor is the oracle's mean where there is one, else chance."""
     found = []
+    own = [[row for row in rows if row.person == person and row.split in FORGOTTEN] for rows in (candidate, vanilla, oracle)]
     for task in TASKS:
         for modality in MODALITIES:
             mine, theirs, least = (
-                sorted(
-                    (row for row in rows if row.person == person and row.split in FORGOTTEN and row.task == task and row.modality == modality),
-                    key=lambda row: (row.split, row.question),
-                )
-                for rows in (candidate, vanilla, oracle)
+                sorted((row for row in rows if row.task == task and row.modality == modality), key=lambda row: (row.split, row.question)) for rows in own
             )
             if mine and theirs:
                 metric = DECISIVE[task]

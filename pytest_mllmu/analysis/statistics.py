@@ -56,10 +56,16 @@ def _weights(clusters: int, seed: int, resamples: int) -> Floats:
 
 def resampled_means(groups: Groups, seed: int, resamples: int = RESAMPLES) -> Floats:
     """The mean in each resample of the people. Equal people and seed give equal draws, so that two models can be compared in pairs."""
-    rows = [groups[cluster] for cluster in sorted(groups)]
+    return _means(tuple(groups[cluster] for cluster in sorted(groups)), seed, resamples)
+
+
+@lru_cache(maxsize=512)
+def _means(rows: tuple[tuple[float, int], ...], seed: int, resamples: int) -> Floats:
+    """Every gate compares with the same vanilla: what was drawn for it is kept. Not to be written to."""
     weights = _weights(len(rows), seed, resamples)
     sums, counts = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], dtype=np.float64)
     means: Floats = (weights @ sums) / (weights @ counts)
+    means.flags.writeable = False
     return means
 
 
