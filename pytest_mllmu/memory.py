@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class Model:
     known_key: str = field(default="", repr=False)
     """Where only the key is known: a candidate that another process made from a user's fixture."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         return self.known_key or key_of(self.inputs)
 

@@ -30,10 +30,10 @@ from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Benchmark
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.embedded.persons import people
 from pytest_mllmu.embedded.tiny import BACKGROUND, EMBEDDED
-from pytest_mllmu.evaluation import asking, engine
+from pytest_mllmu.evaluation import asking
 from pytest_mllmu.evaluation.asking import Asked, Shown
 from pytest_mllmu.evaluation.dialects import DIALECTS
-from pytest_mllmu.evaluation.responses import Response
+from pytest_mllmu.evaluation.engine import Engine
 from pytest_mllmu.lineup import LineUp
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.models.llava import Llava
@@ -75,9 +75,9 @@ class Size:
 
 def ours(bundle: Bundle, rows: Sequence[Row]) -> dict[str, str]:
     """What our evaluation answers, by question id."""
-    answer: Callable[..., list[Response]] = engine.answer
-    prompts = asking.prompts(Encoder(bundle), [row.asked for row in rows], DIALECTS["upstream"])
-    return {response.question: response.answer for response in answer(bundle, prompts)}
+    encoder = Encoder(bundle)
+    prompts = asking.prompts(encoder, [row.asked for row in rows], DIALECTS["upstream"])
+    return {response.question: response.answer for response in Engine(bundle, encoder).answer(prompts)}
 
 
 # --- the released way, in its own words: nothing of ours is used but the model and the data ---
