@@ -48,6 +48,8 @@ class Prompt:
     tokens: tuple[int, ...]
     rest: tuple[int, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    shown: tuple[str, ...] = ()
+    """Ids of the questions that are demonstrated."""
     options: tuple[tuple[str, tuple[int, ...]], ...] = ()
     truths: tuple[tuple[int, ...], ...] = ()
     new_tokens: int = 50
@@ -85,6 +87,7 @@ def _prompt(encoder: Encoder, row: Asked, dialect: Dialect, system: str) -> Prom
         tokens[:shared],
         () if options else tokens[shared:],
         pictures,
+        tuple(shown.question.id for shown in row.shown),
         options,
         () if question.options else tuple(ends),
         dialect.new_tokens,

@@ -40,11 +40,11 @@ class Group:
 
 def groups(prompts: Iterable[Prompt], image_token: int, size: Callable[[Picture], int]) -> list[Group]:
     """The prompts by what they begin with. ``size`` is the number of image tokens of a picture."""
-    alike: dict[tuple[tuple[Picture, ...], bool, str], list[Prompt]] = {}
+    alike: dict[tuple[tuple[Picture, ...], bool, tuple[str, ...], str], list[Prompt]] = {}
     for prompt in prompts:
-        alike.setdefault((prompt.pictures[:-1], bool(prompt.pictures), prompt.question.task), []).append(prompt)
+        alike.setdefault((prompt.pictures[:-1], bool(prompt.pictures), prompt.shown, prompt.question.task), []).append(prompt)
     merged: dict[tuple[tuple[Picture, ...], bool, tuple[int, ...]], list[Prompt]] = {}
-    for (shown, seen, _), members in alike.items():
+    for (shown, seen, *_), members in alike.items():
         first = sum(map(size, shown))  # the image tokens before those of the picture that is asked about
         ends = [_place(prompt.tokens, image_token, first) if seen else len(prompt.tokens) - 1 for prompt in members]
         root = _common([prompt.tokens[:end] for prompt, end in zip(members, ends, strict=True)])
