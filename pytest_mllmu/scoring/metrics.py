@@ -54,12 +54,13 @@ class Metric:
 
 
 ACCURACY = Metric("accuracy", "Class.", "classification", "percent", chance=None)
+UNPARSEABLE = Metric("unparseable", "Unparseable", "classification", "percent")
 ROUGE_L = Metric("rouge_l", "ROUGE-L", "generation", "share")
 ROUGE_L_RECALL = Metric("rouge_l_recall", "ROUGE-L recall", "generation", "share")
 FACTUALITY = Metric("factuality", "Fact.", "generation", "points", chance=1.0)
 EXACT_MATCH = Metric("exact_match", "Cloze", "cloze", "percent")
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (ACCURACY, ROUGE_L, ROUGE_L_RECALL, FACTUALITY, EXACT_MATCH)}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (ACCURACY, UNPARSEABLE, ROUGE_L, ROUGE_L_RECALL, FACTUALITY, EXACT_MATCH)}
 
 TABLE_METRICS: tuple[Metric, ...] = (ACCURACY, ROUGE_L, FACTUALITY, EXACT_MATCH)
 """The columns of the paper's Table 2, in its order."""
