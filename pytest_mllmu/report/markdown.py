@@ -11,7 +11,7 @@ from tabulate import tabulate
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import Modality, Split
 from pytest_mllmu.report.files import write_text
-from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Block, Show, blocks, counts, legend, modalities, tally
+from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Block, Show, blocks, counts, legend, modalities, tally, unparseable
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import Metric
 
@@ -33,7 +33,7 @@ def render(run: Run, show: Show = "both") -> str:
         lines += [f"## {escape(block.title)}", ""]
         for modality in modalities(show):
             lines += [f"### {MODALITY_TITLES[modality]}", "", _table(block, modality), ""]
-        lines += [*(f"- {escape(line)}" for line in counts(block, show)), ""]
+        lines += [*(f"- {escape(line)}" for line in [*counts(block, show), *unparseable(block)]), ""]
     lines += [f"- {escape(line)}" for line in legend(run)]
     return "\n".join([*lines, *_verdicts(run), ""])
 

@@ -8,7 +8,7 @@ from tabulate import DataRow, TableFormat, tabulate
 
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import SPLITS, Modality
-from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Block, Show, blocks, counts, legend, modalities, tally
+from pytest_mllmu.report.layout import COLUMNS, MODALITY_TITLES, SPLIT_TITLES, Block, Show, blocks, counts, legend, modalities, tally, unparseable
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import TABLE_METRICS
 
@@ -52,7 +52,7 @@ def _block(block: Block, show: Show) -> str:
     body = tabulate(rows, tablefmt=_FORMAT, colalign=alignment, disable_numparse=True, preserve_whitespace=True).splitlines()
     rule = "".join("+" if letter == BAR else "-" for letter in body[0])
     lines = [_split_titles(body[0]), body[0].rstrip(), rule, *(line.rstrip() for line in body[1:]), rule]
-    notes = [wrapped for line in counts(block, show) for wrapped in textwrap.wrap(printable(line), len(rule), subsequent_indent="   ")]
+    notes = [wrapped for line in [*counts(block, show), *unparseable(block)] for wrapped in textwrap.wrap(printable(line), len(rule), subsequent_indent="   ")]
     return "\n".join([printable(block.title), *lines, *notes])
 
 
