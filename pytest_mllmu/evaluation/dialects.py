@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pytest_mllmu.benchmark import prompts
@@ -13,7 +14,7 @@ from pytest_mllmu.errors import SettingsError
 from pytest_mllmu.evaluation import released
 from pytest_mllmu.evaluation.asking import Asked, Shown, picture_of
 from pytest_mllmu.evaluation.exam import Exam, Lesson
-from pytest_mllmu.models.families import Bundle, Turn
+from pytest_mllmu.models.families import Bundle, Family, Turn
 
 RELEASED_FOR = ("llava", "idefics2")
 """Types of models that there is a released evaluation for."""
@@ -62,7 +63,7 @@ class Strict(Dialect):
 
     def text(self, bundle: Bundle, row: Asked, system: str) -> str:
         family, processor = bundle.family, bundle.processor
-        turns = [Turn(_worded(bundle, shown.question), shown.question.modality, _plain(bundle, shown.question.answer_text)) for shown in row.shown]
+        turns = [Turn(_worded(bundle, shown.question), shown.question.modality, family.plain(processor, shown.question.answer_text)) for shown in row.shown]
         return family.conversation(processor, turns, _worded(bundle, row.question), row.question.modality, system)
 
     def lesson(self, benchmark: Benchmark, split: Split, task: Task) -> Lesson:
@@ -98,8 +99,9 @@ class Upstream(Dialect):
     cloze_people: int = 2
 
     def text(self, bundle: Bundle, row: Asked, system: str) -> str:
-        shown = "".join(released.shown(_cleaned(bundle, shown.question), _image(bundle, shown.question)) for shown in row.shown)
-        question = released.asked(_cleaned(bundle, row.question), _image(bundle, row.question), self.choose)
+        family, processor = bundle.family, bundle.processor
+        shown = "".join(_demonstration(family, processor, shown.question) for shown in row.shown)
+        question = released.asked(_cleaned(family, processor, row.question), _image(processor, row.question), self.choose)
         return "".join([f"{system}\n" if system else "", shown, question])
 
     def picture(self, profile: Profile, question: Question) -> Picture | None:
@@ -174,19 +176,21 @@ def _lesson(people: tuple[Profile, ...], task: Task, left_out: set[str], each: i
     return Lesson(people, shown, frozenset(left_out)) if people else NOTHING
 
 
-def _plain(bundle: Bundle, text: str) -> str:
-    return bundle.family.plain(bundle.processor, text)
-
-
 def _worded(bundle: Bundle, question: Question) -> str:
-    return _plain(bundle, prompts.instruction(question))
+    return bundle.family.plain(bundle.processor, prompts.instruction(question))
 
 
-def _cleaned(bundle: Bundle, question: Question) -> Question:
+@lru_cache(maxsize=64)
+def _demonstration(family: Family, processor: Any, question: Question) -> str:
+    """Kept, because it stands before every question of its task."""
+    return released.shown(_cleaned(family, processor, question), _image(processor, question))
+
+
+def _cleaned(family: Family, processor: Any, question: Question) -> Question:
     """The question with nothing in it that could stand for a picture or end a text."""
-    options = tuple((_plain(bundle, letter), _plain(bundle, option)) for letter, option in question.options)
-    return replace(question, text=_plain(bundle, question.text), answer=_plain(bundle, question.answer), options=options)
+    options = tuple((family.plain(processor, letter), family.plain(processor, option)) for letter, option in question.options)
+    return replace(question, text=family.plain(processor, question.text), answer=family.plain(processor, question.answer), options=options)
 
 
-def _image(bundle: Bundle, question: Question) -> str:
-    return str(bundle.processor.image_token) if question.modality == "multimodal" else ""
+def _image(processor: Any, question: Question) -> str:
+    return str(processor.image_token) if question.modality == "multimodal" else ""
