@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_mllmu.embedded.tiny import EMBEDDED
 from pytest_mllmu.errors import SettingsError
 from pytest_mllmu.evaluation.dialects import Strict, Submission, Upstream
 from pytest_mllmu.pipeline import Pipeline
@@ -37,6 +38,11 @@ def test_the_dialect_follows_the_settings_and_the_model(tmp_path: Path) -> None:
     assert pipeline(tmp_path, dialect="upstream", vanilla=adapter, model="tiny-idefics2").dialect == Upstream(0, 1)
     with pytest.raises(SettingsError, match="not for gemma3"):
         _ = pipeline(tmp_path, dialect="upstream", model=other).dialect
+
+
+def test_embedded_models_are_named_after_their_type(tmp_path: Path) -> None:
+    for name, made in EMBEDDED.items():
+        assert pipeline(tmp_path, model=name).models.model_type == made.family.model_type
 
 
 def test_answers_are_stored_by_what_was_asked(tmp_path: Path) -> None:
