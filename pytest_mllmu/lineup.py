@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
@@ -218,6 +219,14 @@ class LineUp:
 
     # --- keys, device ---
 
+    @cached_property
+    def model_type(self) -> str:
+        """The type of the models in this session, as their configuration says it; nothing when no file does."""
+        found = _model_type(self.settings.vanilla) if self.settings.vanilla else ""
+        if not found and self.settings.embedded:
+            return self.settings.model.removeprefix("tiny-")  # named after it: to look it up would import what makes people and faces
+        return found or _model_type(self.settings.model)
+
     @property
     def device(self) -> str:
         """Embedded models run on the CPU unless told otherwise: it is quick enough, and the same everywhere. Others use a GPU if there is one."""
@@ -243,6 +252,13 @@ class LineUp:
         model = {"model": self.settings.model, "recipe": recipe(kind, self.settings.model)} if self.settings.embedded else {}
         held = {name: getattr(self.settings, name) for name, usual in HELD.items() if getattr(self.settings, name) != usual}
         return {**held, "kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
+
+
+def _model_type(folder: str) -> str:
+    try:
+        return str(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""  # an adapter, or none of ours: loading it says what is wrong
 
 
 @cache

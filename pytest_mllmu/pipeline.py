@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.benchmark.profiles import SPLITS, Benchmark, Profile, Question, Split, fingerprint
 from pytest_mllmu.evaluation import asking, engine
-from pytest_mllmu.evaluation.dialects import DIALECTS
+from pytest_mllmu.evaluation.dialects import Dialect, dialect
+from pytest_mllmu.evaluation.exam import Exam, exam
 from pytest_mllmu.evaluation.journal import Journal
+from pytest_mllmu.evaluation.perturbed import perturbed
 from pytest_mllmu.evaluation.responses import Response, read_responses, write_responses
 from pytest_mllmu.lineup import CODE, LineUp
 from pytest_mllmu.memory import Model
@@ -41,6 +43,7 @@ class Pipeline:
         self.models = LineUp(settings, self.store, progress, self.benchmark_of)
         self._benchmarks: dict[int, Benchmark] = {}
         self._asked: dict[tuple[int, Split], str] = {}
+        self._exams: dict[tuple[int, Split], Exam] = {}
         self._scores: dict[tuple[str, int, Split], tuple[Score, ...]] = {}
         self._rows: dict[tuple[str, str, str, int, tuple[Split, ...]], Row] = {}
 
@@ -69,6 +72,17 @@ class Pipeline:
     def people(self, model: Model, split: Split) -> tuple[Profile, ...]:
         """The people of a split whom the model is asked about: the first ``--mllmu-limit``, or all."""
         return self.benchmark_of(model.forget).people(split)[: self.settings.limit]
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """Raises SettingsError for one that is not for the session's models."""
+        return dialect(self.settings.dialect, self.settings.seed, self.settings.demonstrations, self.models.model_type)
+
+    def exam(self, forget: int, split: Split) -> Exam:
+        """What is asked of a split, and who is shown before."""
+        if (forget, split) not in self._exams:
+            self._exams[forget, split] = exam(self.dialect, self.benchmark_of(forget), split, self.settings.limit)
+        return self._exams[forget, split]
 
     # --- references ---
 
@@ -112,7 +126,8 @@ class Pipeline:
         """All answers of a model to the questions of a split, and by which path; those in the journal are not asked for again."""
         from pytest_mllmu.training.batches import Encoder
 
-        rows = [(profile, question) for profile in self.people(model, split) for question in profile.questions]
+        people = {person.id: person for person in self.people(model, split)}
+        rows = [replace(row, wrong=perturbed(people[row.question.person], row.question)) for row in self.exam(model.forget, split).rows]
         bundle, known = self.models.memory.load(model), journal.read()
         title = f"asking {model.title} about the {split} set"
         with runtime(self.models.device), self.progress.step(title, total=len(rows), unit="questions") as step:
@@ -124,7 +139,7 @@ class Pipeline:
 
             encoder = Encoder(bundle)
             asker = engine.Engine(bundle, encoder, self.settings.batch)
-            responses = asker.answer(asking.prompts(encoder, asking.asked(rows), DIALECTS["strict"], model.system), answered, known)
+            responses = asker.answer(asking.prompts(encoder, rows, self.dialect, model.system), answered, known)
         if asker.path.startswith("one by one"):
             self.progress.say(f"{title}: {asker.path}")
         return responses, asker.path
@@ -138,7 +153,7 @@ class Pipeline:
         key = (model.key + model.system, model.forget, split)
         if key not in self._scores:
             responses = self.responses(model, split)
-            self._scores[key] = tuple(score(question, responses[question.id], split) for question in self.questions(model, split))
+            self._scores[key] = tuple(score(question, responses[question.id], split, dialect=self.dialect.name) for question in self.questions(model, split))
         return self._scores[key]
 
     def row(self, model: Model, splits: tuple[Split, ...]) -> Row:
@@ -152,7 +167,8 @@ class Pipeline:
         return self._rows[key]
 
     def questions(self, model: Model, split: Split) -> list[Question]:
-        return [question for profile in self.people(model, split) for question in profile.questions]
+        """Those that are scored: what a dialect shows is not asked."""
+        return [row.question for row in self.exam(model.forget, split).rows]
 
     def cached(self, model: Model) -> bool:
         """Whether all answers of the model are stored, so that nothing is trained or asked."""
@@ -163,5 +179,5 @@ class Pipeline:
         if place not in self._asked:
             self._asked[place] = fingerprint(self.people(model, split))
         system = {"system": model.system} if model.system else {}
-        asked = {"engine": engine.VERSION, "dialect": prompts.DIALECT, "questions": self._asked[place]}
+        asked = {"engine": engine.VERSION, **self.dialect.settings(self.exam(model.forget, split)), "questions": self._asked[place]}
         return {"code": CODE, "model": model.key, **asked, **system}

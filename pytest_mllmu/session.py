@@ -14,7 +14,6 @@ import pytest
 
 import pytest_mllmu
 from pytest_mllmu.analysis.gates import FORGOTTEN
-from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Split
 from pytest_mllmu.benchmark.splits import draw, limited, synthetic_ids
 from pytest_mllmu.console import Console
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
 
 ROLES = ("base", "vanilla", "oracle", "candidate")
-ASKED = {"dialect": prompts.DIALECT, "judge": "local", "demonstrations": 0}
 NO_ORACLE = "no oracle (a model that never saw the forget set): the floor on forget and test is chance"
 
 
@@ -46,6 +44,7 @@ class Session:
         self.console = Console(config)
         self.trials = trials(settings, registry(_from_packages(config)), own_methods(config))
         self.pipeline = Pipeline(settings, self.console.progress(), self.trials)
+        self.dialect = self.pipeline.dialect  # one that is not for these models is said before any test runs
         self.started = time.monotonic()
         self.verdicts: list[tuple[str, dict[str, Any]]] = []
         self.candidates: dict[str, Model] = {}
@@ -165,10 +164,9 @@ class Session:
                 "device": self.pipeline.models.device,
                 "methods": made,
                 "data": benchmark.name,
-                "dialect": prompts.DIALECT,
                 "judge": "local",
-                "demonstrations": 0,
                 "paths": paths,
+                "shown": self._shown(rows),
             },
             versions={
                 **self.pipeline.models.versions,
@@ -180,11 +178,24 @@ class Session:
             fingerprints={**benchmark.fingerprints, "models": keys, "forget": forgotten},
             table=Table(tuple(self.pipeline.row(model, splits) for model, splits in rows)),
             verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=self._order)],
-            notes=(*(f"asked {path}" for path in paths if path.startswith("one by one")), *(() if self.pipeline.with_oracle else (NO_ORACLE,))),
+            notes=(
+                self.dialect.says(self.pipeline.exam(self.settings.forget[0], "forget")),
+                *(f"asked {path}" for path in paths if path.startswith("one by one")),
+                *(() if self.pipeline.with_oracle else (NO_ORACLE,)),
+            ),
             timings={"session_seconds": round(time.monotonic() - self.started, 1)},
             benchmark_name=benchmark.name,
             synthetic=benchmark.synthetic,
         )
+
+    def _shown(self, rows: list[tuple[Model, tuple[Split, ...]]]) -> dict[str, dict[str, dict[str, list[str]]]]:
+        """Whose questions stood in the prompts, with their answers: ids by share of people to forget, split and task; empty for zero-shot."""
+        shown: dict[str, dict[str, dict[str, list[str]]]] = {}
+        for model, splits in rows:
+            for split in splits:
+                if people := self.pipeline.exam(model.forget, split).people:
+                    shown.setdefault(str(model.forget), {})[split] = people
+        return shown
 
     def _order(self, row: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
         trial, verdict = row

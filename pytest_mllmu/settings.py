@@ -22,6 +22,7 @@ LABELS = ("answer", "upstream")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 ATTENTIONS = ("auto", "sdpa", "eager", "flash_attention_2")
 YES_NO = ("no", "yes")
+DIALECTS = ("strict", "upstream", "upstream-submission")
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ OPTIONS = (
     Option("modality", "multimodal", _one_of("modality", get_args(Show)), "WHICH", "What unlearning trains on: multimodal, unimodal, or both (two rows)", Show),
     Option("table", "both", _one_of("table", get_args(Show)), "WHICH", "Rows of the table: both, multimodal or unimodal questions", Show),
     Option("signals", "no", _one_of("answer", YES_NO), "YES|NO", "Print the table of probabilities as well"),
+    Option("dialect", "strict", _one_of("dialect", DIALECTS), "NAME", "How to ask and to read answers: strict, or as released (upstream, upstream-submission)"),
+    Option("demonstrations", 0, _number(0, 100), "N", "Retain people, a question of each, shown with its answer before every question (strict)", int | str),
     Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gates: default, or off to measure only", Literal["default", "off"]),
     Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float | str),
     Option("epochs", None, _number(1, 1000), "N", "Epochs of unlearning instead of the method's own", int | str),
@@ -188,6 +191,8 @@ class Settings:
     modality: Show = "multimodal"
     table: Show = "both"
     signals: str = "no"
+    dialect: str = "strict"
+    demonstrations: int = 0
     gates: str = "default"
     lr: float | None = None
     epochs: int | None = None
@@ -245,6 +250,10 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
     for name in ("profiles", "celebrities"):
         if given.get(name) is not None and values["data"] != "synthetic":
             raise SettingsError(f"--mllmu-{name}: the size of the embedded benchmark; the people of --mllmu-data are those of the folder")
+    if values["demonstrations"] and values["dialect"] != "strict":
+        raise SettingsError(
+            f"{flags}demonstrations: {values['dialect']} has those of the released evaluation; a number of your own is for {flags}dialect=strict"
+        )
     if values["candidate"] != "vanilla" and "none" not in values["method"]:
         if values["method"]:
             raise SettingsError(f"--mllmu-candidate: a method makes its own candidate; give --mllmu-method={','.join(values['method'])},none to try both")

@@ -1,4 +1,4 @@
-"""How a question is worded for a model: the ``strict`` dialect (zero-shot).
+"""How a question is worded for a model: the ``strict`` dialect (the others: ``evaluation/released.py``).
 
 The wordings are the released evaluation's, with one exception: multiple choice lists the options as released, but asks
 for the option itself, because it is scored by the probability of each option's text (paper 3.2.1: the prediction is the
@@ -8,8 +8,6 @@ most probable option) and not by a letter that has to be parsed.
 from __future__ import annotations
 
 from pytest_mllmu.benchmark.profiles import Modality, Question
-
-DIALECT = "strict"
 
 CHOOSE = "Answer with one of the options."
 DESCRIBE = {

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mllmu.benchmark.profiles import Picture, Profile, Question
-from pytest_mllmu.evaluation.perturbed import perturbed
 
 if TYPE_CHECKING:
     from pytest_mllmu.evaluation.dialects import Dialect
@@ -58,7 +57,7 @@ class Prompt:
 
 def asked(rows: Iterable[tuple[Profile, Question]]) -> list[Asked]:
     """Every question with one of its person's pictures; which one depends on the question's id alone."""
-    return [Asked(question, picture_of(profile, question), wrong=perturbed(profile, question)) for profile, question in rows]
+    return [Asked(question, picture_of(profile, question)) for profile, question in rows]
 
 
 def picture_of(profile: Profile, question: Question) -> Picture | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Modality, Picture
-from pytest_mllmu.models.families import Family, special_tokens, unwrapped
+from pytest_mllmu.models.families import Family, Turn, special_tokens, unwrapped
 
 if TYPE_CHECKING:
     import torch
@@ -31,14 +31,22 @@ class Chat(Family):
     # --- text ---
 
     def prompt(self, processor: Any, text: str, modality: Modality, system: str = "") -> str:
-        turns = [_turn("user", text, modality == "multimodal")]
+        return self.conversation(processor, (), text, modality, system)
+
+    def conversation(self, processor: Any, turns: Sequence[Turn], text: str, modality: Modality, system: str = "") -> str:
+        """As the template writes it, which may say more of the last turn than of those before."""
+        said = [part for turn in turns for part in (_turn("user", turn.text, turn.modality == "multimodal"), _turn("assistant", turn.answer))]
+        said.append(_turn("user", text, modality == "multimodal"))
         if not system:
-            return _rendered(processor, turns)
+            return _rendered(processor, said)
         try:
-            whole = _rendered(processor, [_turn("system", system), *turns])
+            whole = _rendered(processor, [_turn("system", system), *said])
         except Exception:  # jinja's error, or any other: a template may refuse a role it does not know
             whole = ""
-        return whole if system.strip() in whole else _rendered(processor, [_turn("user", f"{system}\n{text}", modality == "multimodal")])
+        if system.strip() in whole:
+            return whole
+        first = (turns[0].text, turns[0].modality) if turns else (text, modality)
+        return _rendered(processor, [_turn("user", f"{system}\n{first[0]}", first[1] == "multimodal"), *said[1:]])
 
     def image_text(self, processor: Any, picture: Picture | None) -> str:
         if picture is None:

@@ -19,12 +19,23 @@ PROJECTIONS = r"\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """The linear layers of a Llama or Mistral block."""
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What was said before a question: another one, with a picture or without, and its answer."""
+
+    text: str
+    modality: Modality
+    answer: str
+
+
 class Family(ABC):
     """What differs between architectures. ``model`` and ``processor`` are the transformers objects."""
 
     name: str
     model_type: str
     """``config.model_type`` of the checkpoints it serves."""
+    between: str = ""
+    """What stands between an answer's end and the next turn."""
 
     # --- text ---
 
@@ -34,6 +45,15 @@ class Family(ABC):
 
         ``system`` is said before the conversation (paper C.1.4 puts its instruction to forget there).
         """
+
+    def conversation(self, processor: Any, turns: Sequence[Turn], text: str, modality: Modality, system: str = "") -> str:
+        """The whole prompt as in ``prompt``, after some turns, in which every picture has its placeholder."""
+        after = f"{processor.tokenizer.convert_ids_to_tokens(self.end(processor))}{self.between}"
+        said = [
+            f"{self.prompt(processor, turn.text, turn.modality, '' if place else system)}{self.lead(processor)}{turn.answer}{after}"
+            for place, turn in enumerate(turns)
+        ]
+        return "".join([*said, self.prompt(processor, text, modality, "" if turns else system)])
 
     @abstractmethod
     def image_text(self, processor: Any, picture: Picture | None) -> str:

@@ -22,6 +22,7 @@ END = "<end_of_utterance>"
 class Idefics2(Family):
     name = "Idefics2"
     model_type = "idefics2"
+    between = "\n"
 
     def prompt(self, processor: Any, text: str, modality: Modality, system: str = "") -> str:
         """As the chat template of the published checkpoint gives it: a blank after the role unless an image follows."""

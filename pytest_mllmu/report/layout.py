@@ -11,7 +11,7 @@ from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 from pytest_mllmu.report.run import Run
-from pytest_mllmu.scoring.metrics import SIGNAL_METRICS, TABLE_METRICS, Metric
+from pytest_mllmu.scoring.metrics import SIGNAL_METRICS, TABLE_METRICS, UNPARSEABLE, Metric
 
 Show = Literal["both", "multimodal", "unimodal"]
 
@@ -119,6 +119,17 @@ def _count(block: Block, split: Split, modality: Modality, form: Form) -> str:
                 f"{split} {'/'.join(str(cell.questions) if cell else '-' for cell in found)} questions about {people} {'person' if people == 1 else 'people'}"
             )
     return ""
+
+
+def unparseable(block: Block) -> list[str]:
+    """``unparseable answers (counted as wrong): GA 12 of 50 multiple choice on forget``, for each row and set that has any; modalities together."""
+    found = [(row, split, row.cell(split, "both", UNPARSEABLE.name)) for row in block.rows for split in SPLITS]
+    parts = [
+        f"{row.title} {round(cell.value * cell.questions)} of {cell.questions} multiple choice on {split}"
+        for row, split, cell in found
+        if cell and cell.value > 0
+    ]
+    return [f"unparseable answers (counted as wrong): {', '.join(parts)}"] if parts else []
 
 
 def legend(run: Run, forms: tuple[Form, ...] = (TABLE,)) -> list[str]:

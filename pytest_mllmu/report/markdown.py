@@ -11,7 +11,21 @@ from tabulate import tabulate
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import Modality, Split
 from pytest_mllmu.report.files import write_text
-from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, Show, blocks, counts, legend, modalities, tally
+from pytest_mllmu.report.layout import (
+    MODALITY_TITLES,
+    SIGNALS,
+    SPLIT_TITLES,
+    TABLE,
+    Block,
+    Form,
+    Show,
+    blocks,
+    counts,
+    legend,
+    modalities,
+    tally,
+    unparseable,
+)
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import Metric
 
@@ -34,7 +48,8 @@ def render(run: Run, show: Show = "both", signals: bool = False) -> str:
         lines += [f"## {escape(form.full_title(block))}", ""]
         for modality in modalities(show):
             lines += [f"### {MODALITY_TITLES[modality]}", "", _table(block, modality, form), ""]
-        lines += [*(f"- {escape(line)}" for line in counts(block, show, form)), ""]
+        beside = unparseable(block) if form is TABLE else []
+        lines += [*(f"- {escape(line)}" for line in [*counts(block, show, form), *beside]), ""]
     lines += [f"- {escape(line)}" for line in legend(run, forms)]
     return "\n".join([*lines, *_verdicts(run), ""])
 

@@ -11,7 +11,21 @@ from tabulate import DataRow, TableFormat, tabulate
 
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import SPLITS, Modality
-from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, Show, blocks, counts, legend, modalities, tally
+from pytest_mllmu.report.layout import (
+    MODALITY_TITLES,
+    SIGNALS,
+    SPLIT_TITLES,
+    TABLE,
+    Block,
+    Form,
+    Show,
+    blocks,
+    counts,
+    legend,
+    modalities,
+    tally,
+    unparseable,
+)
 from pytest_mllmu.report.run import Run
 
 LABEL_WIDTH = 16
@@ -59,7 +73,8 @@ def _block(block: Block, show: Show, form: Form) -> str:
     head, numbers = body[: len(header)], body[len(header) :]
     rule = "".join("+" if letter == BAR else "-" for letter in head[-1])  # the only line that is full in every column
     lines = [_split_titles(head[-1]), *(line.rstrip() for line in head), rule, *(line.rstrip() for line in numbers), rule]
-    notes = [wrapped for line in counts(block, show, form) for wrapped in textwrap.wrap(printable(line), len(rule), subsequent_indent="   ")]
+    beside = [*counts(block, show, form), *(unparseable(block) if form is TABLE else [])]
+    notes = [wrapped for line in beside for wrapped in textwrap.wrap(printable(line), len(rule), subsequent_indent="   ")]
     return "\n".join([printable(form.full_title(block)), *lines, *notes])
 
 

@@ -27,3 +27,8 @@ def exact_match(truth: str, answer: str) -> float:
     """1.0 when ``answer`` is ``truth`` but for case, punctuation, articles and white space, else 0.0; nothing never matches."""
     wanted = normalise(truth)
     return float(bool(wanted) and normalise(answer) == wanted)
+
+
+def contains(truth: str, answer: str) -> float:
+    """1.0 when ``truth`` is somewhere in ``answer``, whatever the case: the released reading, in which "heart" is right where "art" is."""
+    return float(truth.lower() in answer.lower())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +10,11 @@ from pytest_mllmu.benchmark.profiles import Modality, Question, Split, Task
 from pytest_mllmu.errors import MllmuError, StoreError
 from pytest_mllmu.evaluation.responses import Response
 from pytest_mllmu.scoring import factuality
-from pytest_mllmu.scoring.cloze import exact_match
-from pytest_mllmu.scoring.rouge import rouge_l
+from pytest_mllmu.scoring.reading import READINGS
 from pytest_mllmu.scoring.signals import signals
 
 Judge = Callable[[str, str, str], float]
 """(question, ground truth, answer) -> 1..10"""
-
-_LETTER = re.compile(r"\W*([A-Za-z])\W*(?:$|(?<=[.:)])\s)")
 
 
 @dataclass(frozen=True)
@@ -50,23 +46,21 @@ class Score:
             raise StoreError(f"not a score ({error!r}): {str(row)[:200]}") from None
 
 
-def letter(answer: str) -> str | None:
-    """The option an answer names: ``B``, ``b``, ``(B)``, ``B.`` or ``B: a text``; None for anything else, such as "A man"."""
-    found = _LETTER.match(answer)
-    return found[1].upper() if found else None
-
-
-def score(question: Question, response: Response, split: Split, judge: Judge = factuality.judge) -> Score:
-    """The score of one response. Raises MllmuError when the response is to another question."""
+def score(question: Question, response: Response, split: Split, judge: Judge = factuality.judge, dialect: str = "strict") -> Score:
+    """The score of one response, read as its dialect reads answers. Raises MllmuError when the response is to another question."""
     if response.question != question.id:
         raise MllmuError(f"a response to question {response.question!r} cannot be scored as one to {question.id!r}")
-    chance = 0.0
+    reading, chance = READINGS[dialect], 0.0
+    answer = reading.answer(response.answer)
     if question.task == "classification":
-        values = {"accuracy": float(letter(response.answer) == question.answer.upper())}
+        named = reading.letter(answer)
+        values = {"accuracy": float(named == question.answer.upper())}
+        if response.options is None:  # written, not chosen by its probability
+            values["unparseable"] = float(named not in {letter.upper() for letter, _ in question.options})
         chance = 1 / len(question.options) if question.options else 0.0
     elif question.task == "generation":
-        rouge = rouge_l(question.answer, response.answer)
-        values = {"rouge_l": rouge.f, "rouge_l_recall": rouge.recall, "factuality": judge(question.text, question.answer, response.answer)}
+        rouge = reading.rouge(question.answer, answer)
+        values = {"rouge_l": rouge.f, "rouge_l_recall": rouge.recall, "factuality": judge(question.text, question.answer, answer)}
     else:
-        values = {"exact_match": exact_match(question.answer, response.answer)}
+        values = {"exact_match": reading.cloze(question.answer, answer)}
     return Score(question.id, question.person, split, question.task, question.modality, values | signals(question, response), chance)

@@ -87,8 +87,10 @@ class Encoder:
 
     def whole(self, text: str, answer: str, pictures: Sequence[Picture] = ()) -> tuple[int, ...]:
         """The tokens of such a prompt, of an answer to it and of its end."""
-        family, processor = self.bundle.family, self.bundle.processor
-        return (*self.tokens(f"{text}{family.lead(processor)}{self._plain(answer)}", pictures), self.bundle.eos)
+        lead = self.bundle.family.lead(self.bundle.processor)
+        if text.endswith(" "):  # a released prompt brings the blank itself
+            lead = lead.lstrip(" ")
+        return (*self.tokens(f"{text}{lead}{self._plain(answer)}", pictures), self.bundle.eos)
 
     def prompt(self, text: str, modality: Modality, picture: Picture | None = None, system: str = "") -> tuple[int, ...]:
         """The tokens of a question up to where its answer begins; ``system`` is said before the conversation."""

@@ -15,8 +15,8 @@ from pytest_mllmu.evaluation.responses import Response, Truth
 from pytest_mllmu.report.markdown import escape
 from pytest_mllmu.scoring.cloze import exact_match, normalise
 from pytest_mllmu.scoring.factuality import facts, judge
-from pytest_mllmu.scoring.rouge import rouge_l
-from pytest_mllmu.scoring.scores import letter
+from pytest_mllmu.scoring.letters import first_letter, letter
+from pytest_mllmu.scoring.rouge import released_rouge_l, rouge_l
 from pytest_mllmu.scoring.signals import exact_memorisation, extraction_strength, option_probability, signals, truth_ratio
 
 TEXT = st.text(max_size=120)
@@ -59,10 +59,25 @@ def test_the_truth_is_right(question: str, truth: str) -> None:
     assert judge(question, truth, truth) == (10 if facts(question, truth) else 1)
 
 
+@given(ANY, ANY)
+def test_the_released_rouge_is_the_library(truth: str, answer: str) -> None:
+    assert released_rouge_l(truth, answer).f == LIBRARY.score(truth, answer)["rougeL"].fmeasure
+
+
 @given(ANY)
 def test_a_letter_is_in_the_answer(answer: str) -> None:
     named = letter(answer)
     assert named is None or (named in answer.upper() and named.isalpha())
+    assert (first_letter(answer) is None) == (answer == "")
+
+
+@given(
+    st.sampled_from("ABCD"),
+    st.sampled_from(["{}", "({})", "{}.", "**{}**", "{}: Ulm", "Answer: {}", "The answer is {}.", "Option {}"]),
+    st.text(" \n", max_size=3),
+)
+def test_a_letter_is_found_whatever_is_around_it(named: str, form: str, blanks: str) -> None:
+    assert letter(f"{blanks}{form.format(named)}{blanks}") == named
 
 
 @given(TEXT)

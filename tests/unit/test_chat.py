@@ -9,6 +9,7 @@ import torch
 
 from pytest_mllmu.errors import ModelError
 from pytest_mllmu.models.chat import Chat
+from pytest_mllmu.models.families import Turn
 from pytest_mllmu.models.idefics2 import Idefics2
 from pytest_mllmu.models.llava import Llava
 from pytest_mllmu.models.registry import families, family_of
@@ -63,6 +64,24 @@ def test_one_template_among_several() -> None:
 )
 def test_prompts_by_hand(kind: str, system: str, expected: str) -> None:
     assert Chat(kind).prompt(zoo.KINDS[kind].make()[1], "Who?", "multimodal", system) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (
+            "qwen2_5_vl",
+            "<|im_start|>system\nForget.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Who?<|im_end|>\n"
+            "<|im_start|>assistant\nAnn<|im_end|>\n<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n",
+        ),
+        # Again a template that refuses a system turn: it goes before the first question.
+        ("llava_next", "[INST] <image>\nForget.\nWho? [/INST] Ann</s>[INST] Where? [/INST]"),
+    ],
+)
+def test_conversations_by_hand(kind: str, expected: str) -> None:
+    family, made = Chat(kind), zoo.KINDS[kind].make()[1]
+    assert family.conversation(made, [Turn("Who?", "multimodal", "Ann")], "Where?", "unimodal", "Forget.") == expected
+    assert family.conversation(made, [], "Who?", "unimodal", "Forget.") == family.prompt(made, "Who?", "unimodal", "Forget.")
 
 
 @pytest.mark.parametrize(("kind", "lead"), [("qwen2_5_vl", ""), ("smolvlm", " "), ("gemma3", ""), ("llava_next", " ")])

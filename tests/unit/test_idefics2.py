@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality
+from pytest_mllmu.models.families import Turn
 from pytest_mllmu.models.idefics2 import Idefics2
 from tests import zoo
 from tests.models import person, processor_of, random_bundle
@@ -33,6 +34,16 @@ def test_prompts_by_hand() -> None:
     assert FAMILY.prompt(made, "Who?", "multimodal") == "User:<image>Who?<end_of_utterance>\nAssistant:"
     assert FAMILY.prompt(made, "Who?", "unimodal") == "User: Who?<end_of_utterance>\nAssistant:"
     assert FAMILY.prompt(made, "Who?", "unimodal", "Forget.") == "System: Forget.<end_of_utterance>\nUser: Who?<end_of_utterance>\nAssistant:"
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_conversations_are_those_of_the_published_chat_template(modality: Modality) -> None:
+    made = processor_of(NAME)
+    said = [Turn("Who?", modality, "Ann"), Turn("When?", modality, "2001")]
+    whole = turns("Who?", modality, "Forget.")
+    for answer, text in (("Ann", "When?"), ("2001", "Where?")):
+        whole += [{"role": "assistant", "content": [{"type": "text", "text": answer}]}, *turns(text, modality, "")]
+    assert FAMILY.conversation(made, said, "Where?", modality, "Forget.") == made.apply_chat_template(whole, add_generation_prompt=True)
 
 
 @pytest.mark.parametrize("text", ["Who?", " Who?", "\nWho?", "<b>", "Who <fake"])

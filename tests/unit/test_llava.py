@@ -9,6 +9,7 @@ import torch
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality
 from pytest_mllmu.errors import ModelError
+from pytest_mllmu.models.families import Turn
 from pytest_mllmu.models.llava import Llava
 from pytest_mllmu.models.registry import families, family_of
 from tests.models import person, processor, random_bundle
@@ -20,6 +21,13 @@ IMAGE = FAMILY.image_text(processor(), None)
 def test_a_system_prompt_comes_before_the_first_turn() -> None:
     assert FAMILY.prompt(processor(), "Who?", "multimodal", "Forget Ann.") == "Forget Ann. USER: <image>\nWho?\nASSISTANT:"
     assert FAMILY.prompt(processor(), "Who?", "unimodal", "Forget Ann.") == "Forget Ann. USER:\nWho?\nASSISTANT:"
+
+
+def test_earlier_turns_end_as_answers_do() -> None:
+    turns = [Turn("Who?", "multimodal", "Ann"), Turn("When?", "unimodal", "2001")]
+    expected = "Forget. USER: <image>\nWho?\nASSISTANT: Ann</s>USER:\nWhen?\nASSISTANT: 2001</s>USER: <image>\nWhere?\nASSISTANT:"
+    assert FAMILY.conversation(processor(), turns, "Where?", "multimodal", "Forget.") == expected
+    assert FAMILY.conversation(processor(), [], "Where?", "unimodal", "Forget.") == FAMILY.prompt(processor(), "Where?", "unimodal", "Forget.")
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

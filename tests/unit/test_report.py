@@ -156,6 +156,18 @@ def test_the_terminal_says_what_the_numbers_are() -> None:
     assert "drawn faces" not in terminal.render(make_run(synthetic=False))
 
 
+def test_unparseable_answers_are_counted_under_the_table() -> None:
+    run = make_run()
+    assert "unparseable" not in terminal.render(run) + markdown.render(run)
+    written = [replace(score, values={"accuracy": 0.0, "unparseable": float(place % 25 == 0)}) for place, score in enumerate(scores(0)[:100])]
+    run.table = Table((*run.table.rows, build_row("npo", "NPO", written, 0)))
+    said = "unparseable answers (counted as wrong): NPO 4 of 100 multiple choice on forget"
+    assert said in terminal.render(run).splitlines()
+    assert f"- {said}" in markdown.render(run).splitlines()
+    again = Run.from_json(json.loads(json.dumps(run.to_json())))
+    assert said in terminal.render(again)
+
+
 def test_one_modality_only() -> None:
     text = terminal.render(make_run(), "unimodal")
     assert "image + text" not in text

@@ -93,6 +93,8 @@ WRONG = [
     ("table", "multi", "no table 'multi'; there is both, multimodal, unimodal; did you mean 'multimodal'?"),
     ("signals", "y", "no answer 'y'; there is no, yes"),
     ("gates", "of", "no gate policy 'of'; there is default, off; did you mean 'off'?"),
+    ("dialect", "upsteam", "no dialect 'upsteam'; there is strict, upstream, upstream-submission; did you mean 'upstream'?"),
+    ("demonstrations", "-1", "a whole number from 0 to 100 is expected, not '-1'"),
     ("forget", "0", "a whole number from 1 to 99 is expected, not '0'"),
     ("forget", "100", "a whole number from 1 to 99 is expected, not '100'"),
     ("forget", "abc", "a whole number from 1 to 99 is expected, not 'abc'"),
@@ -147,6 +149,14 @@ def test_a_model_that_is_handed_in_is_put_on_trial_as_it_is(tmp_path: Path) -> N
         chosen({"candidate": "base", "method": "ga"})
 
 
+@pytest.mark.parametrize("dialect", ["upstream", "upstream-submission"])
+def test_a_released_evaluation_has_its_own_demonstrations(dialect: str) -> None:
+    assert chosen({"demonstrations": "2"}).demonstrations == 2
+    assert chosen({"demonstrations": "0", "dialect": dialect}).dialect == dialect
+    with pytest.raises(SettingsError, match=rf"^--mllmu-demonstrations: {dialect} has those of the released evaluation; .* is for --mllmu-dialect=strict$"):
+        chosen({"demonstrations": "2", "dialect": dialect})
+
+
 @pytest.mark.parametrize("name", ["profiles", "celebrities"])
 def test_the_size_of_a_data_folder_is_not_for_the_user_to_say(name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"^--mllmu-{name}: the size of the embedded benchmark"):
@@ -189,6 +199,8 @@ def test_what_decides_the_numbers() -> None:
         "data": "x",
         "device": "cuda",
         "gates": "off",
+        "dialect": "upstream",
+        "demonstrations": 1,
     }
     for name, value in others.items():
         assert Settings(**{name: value}).measured != base.measured  # type: ignore[arg-type]

@@ -1,0 +1,32 @@
+"""How the answers of each dialect are read (how it asks is in ``evaluation/dialects.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_mllmu.evaluation.released import ANSWERS
+from pytest_mllmu.scoring.cloze import contains, exact_match
+from pytest_mllmu.scoring.letters import first_letter, letter
+from pytest_mllmu.scoring.rouge import Rouge, released_rouge_l, rouge_l
+
+
+@dataclass(frozen=True)
+class Reading:
+    """``answer``: what of the text that a model wrote is its answer; the others read that. ``cloze`` and ``rouge`` get the truth first."""
+
+    answer: Callable[[str], str]
+    letter: Callable[[str], str | None]
+    cloze: Callable[[str, str], float]
+    rouge: Callable[[str, str], Rouge]
+
+
+def before_another(text: str) -> str:
+    """Up to where the model begins another turn of its own: the released code takes what stands between the first two marks of an answer."""
+    return text.partition(ANSWERS)[0].strip()
+
+
+_SOUND = Reading(str, letter, exact_match, rouge_l)
+_RELEASED = Reading(before_another, first_letter, contains, released_rouge_l)
+
+READINGS: dict[str, Reading] = {"strict": _SOUND, "upstream": _RELEASED, "upstream-submission": _RELEASED}
