@@ -87,7 +87,7 @@ def test_upstream_reads_the_first_character(dialect: str) -> None:
 
 
 def test_an_option_that_was_chosen_by_its_probability_needs_no_parsing() -> None:
-    assert score(CHOICE, Response("q1", "B", {"A": -2.0, "B": -1.0}), "forget").values == {"accuracy": 1.0}
+    assert score(CHOICE, Response("q1", "B", {"A": -2.0, "B": -1.0}), "forget").values.items() >= {"accuracy": 1.0}.items()
 
 
 @pytest.mark.parametrize(
