@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pytest_mllmu.evaluation.dialects import Dialect
     from pytest_mllmu.training.batches import Encoder
 
+AT_ONCE = 2048
+"""Prompts that are turned into tokens together."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -68,27 +71,42 @@ def picture_of(profile: Profile, question: Question) -> Picture | None:
 
 def prompts(encoder: Encoder, rows: Sequence[Asked], dialect: Dialect, system: str = "") -> list[Prompt]:
     """The rows as the encoder's model reads them; ``system`` is said before each question."""
-    return [_prompt(encoder, row, dialect, system) for row in rows]
+    return [prompt for start in range(0, len(rows), AT_ONCE) for prompt in _prompts(encoder, rows[start : start + AT_ONCE], dialect, system)]
 
 
-def _prompt(encoder: Encoder, row: Asked, dialect: Dialect, system: str) -> Prompt:
-    question, text = row.question, dialect.text(encoder.bundle, row, system)
-    pictures = tuple(picture for picture in (*(shown.picture for shown in row.shown), row.picture) if picture is not None)
-    chosen = question.options if dialect.likelihood else ()
-    answers = [answer for _, answer in chosen] if question.options else [question.answer, *row.wrong]
-    tokens = encoder.tokens(text, pictures)
-    wholes = [encoder.whole(text, answer, pictures) for answer in answers]
+def _prompts(encoder: Encoder, rows: Sequence[Asked], dialect: Dialect, system: str) -> list[Prompt]:
+    texts, shown = [dialect.text(encoder.bundle, row, system) for row in rows], [_pictures(row) for row in rows]
+    answers = [_answers(row, dialect) for row in rows]
+    wholes = [(encoder.answered(text, answer), seen) for text, seen, some in zip(texts, shown, answers, strict=True) for answer in some]
+    tokens = iter(encoder.many_tokens([*zip(texts, shown, strict=True), *wholes]))
+    begun = [next(tokens) for _ in rows]
+    return [_prompt(row, dialect, begin, [(*next(tokens), encoder.bundle.eos) for _ in some]) for row, begin, some in zip(rows, begun, answers, strict=True)]
+
+
+def _pictures(row: Asked) -> tuple[Picture, ...]:
+    return tuple(picture for picture in (*(shown.picture for shown in row.shown), row.picture) if picture is not None)
+
+
+def _answers(row: Asked, dialect: Dialect) -> list[str]:
+    """What is scored: the options, or the right answer and wrong ones."""
+    if row.question.options:
+        return [answer for _, answer in row.question.options] if dialect.likelihood else []
+    return [row.question.answer, *row.wrong]
+
+
+def _prompt(row: Asked, dialect: Dialect, tokens: tuple[int, ...], wholes: Sequence[tuple[int, ...]]) -> Prompt:
+    question = row.question
     shared = min(_shared(tokens, whole) for whole in wholes) if wholes else len(tokens)
-    ends = [whole[shared:] for whole in wholes]
-    options = tuple((letter, end) for (letter, _), end in zip(chosen, ends, strict=False))
+    ends = tuple(whole[shared:] for whole in wholes)
+    options = tuple((letter, end) for (letter, _), end in zip(question.options, ends, strict=False))
     return Prompt(
         question,
         tokens[:shared],
         () if options else tokens[shared:],
-        pictures,
+        _pictures(row),
         tuple(shown.question.id for shown in row.shown),
         options,
-        () if question.options else tuple(ends),
+        () if question.options else ends,
         dialect.new_tokens,
         letter=bool(question.options) and not options,
     )

@@ -27,7 +27,7 @@ CLOSE, CLOSE_IN_HALF = 1e-3, 5e-2
 
 
 class Engine:
-    """``path`` says how questions are asked: "shared prefixes", or "one by one" with the reason why."""
+    """``path`` says how questions are asked: "prefix tree", or with the reason why not, "shared prefixes" or "one by one"."""
 
     def __init__(self, bundle: Bundle, encoder: Encoder | None = None, batch: int | None = None, *, sharing: bool = True) -> None:
         self._bundle, self._encoder = bundle, encoder or Encoder(bundle)
@@ -57,10 +57,17 @@ class Engine:
         from pytest_mllmu.evaluation.plain import Plain
         from pytest_mllmu.evaluation.shared import Shared
 
-        plain, shared = Plain(self._encoder, self._batch), Shared(self._encoder, self._batch)
-        reason = _differ(self._bundle, plain, shared, prompts) if self._sharing else "as asked for"
-        self.path = f"one by one ({reason})" if reason else "shared prefixes"
-        return plain if reason else shared
+        plain = Plain(self._encoder, self._batch)
+        reason = "" if self._sharing else "as asked for"
+        for name, tree in (("prefix tree", True), ("shared prefixes", False)) if self._sharing else ():
+            shared = Shared(self._encoder, self._batch, tree=tree)
+            why = _differ(self._bundle, plain, shared, prompts)
+            if not why:
+                self.path = f"{name} ({reason})" if reason else name
+                return shared
+            reason = reason or why
+        self.path = f"one by one ({reason})"
+        return plain
 
     def _tried(self, ask: Callable[[], Any]) -> str:
         """Runs something; what the device says when its memory was not enough, else nothing."""

@@ -63,9 +63,43 @@ class Rows:
         else:
             self._next = positions.amax((0, 2)) + 1
             positions = positions[0] if len(positions) == 1 else positions
-        inputs = {"input_ids": ids, "attention_mask": self._seen, "position_ids": positions, "past_key_values": self._cache, "use_cache": True, **images}
         marked = torch.ones((len(self), 1), dtype=torch.bool, device=bundle.device) if at is None else at
-        logits = bundle.family.logits(bundle.model, inputs, marked).float()
+        logits = self._run(ids, self._seen, positions, marked, **images)
         if at is None:
             self.last = logits
         return logits
+
+    def read_lines(self, tokens: torch.Tensor, places: torch.Tensor, sees: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+        """Reads lines of branches and twigs (``twigs.py``): where a token stands after what its row has read, which other tokens of its line it sees,
+        and which predict something. Returns logits as ``read``. The rows' columns then belong to different branches: use ``pick``."""
+        import torch
+
+        bundle, width = self.bundle, tokens.shape[1]
+        seen = torch.cat([self._seen[:, None, :].expand(-1, width, -1) > 0, sees], dim=2)
+        mask = torch.zeros(seen.shape, dtype=bundle.model.dtype, device=bundle.device).masked_fill(~seen, torch.finfo(bundle.model.dtype).min)
+        positions = self._next[:, None] + places
+        kinds = bundle.family.kinds(bundle.model)
+        return self._run(tokens, mask[:, None], positions if kinds == 1 else positions.expand(kinds, -1, -1), at)
+
+    def pick(self, branches: Sequence[tuple[int, int, int]], last: torch.Tensor) -> Rows:
+        """A row of its own for some branches of lines that were read: (row, first column, length) of each, and its logits ``last``."""
+        import torch
+
+        device, before = self.bundle.device, self._seen.shape[1]
+        width = max(length for _, _, length in branches)
+        chosen = torch.tensor([row for row, _, _ in branches], device=device)
+        lengths = torch.tensor([length for _, _, length in branches], device=device)
+        ends = torch.tensor([first + length for _, first, length in branches], device=device)
+        own = torch.arange(-width, 0, device=device) + ends[:, None]
+        kept = torch.arange(width, device=device) >= (width - lengths)[:, None]
+        columns = torch.cat([torch.arange(before, device=device).expand(len(branches), -1), before + own.clamp(min=0)], dim=1)
+        rows = Rows(self.bundle)
+        for number, layer in enumerate(self._cache.layers):
+            rows._cache.update(*(kind[chosen[:, None], :, columns].transpose(1, 2) for kind in (layer.keys, layer.values)), number)
+        rows._seen = torch.cat([self._seen[chosen], kept.long()], dim=1)
+        rows._next, rows.last = self._next[chosen] + lengths, last
+        return rows
+
+    def _run(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, at: torch.Tensor, **images: Any) -> torch.Tensor:
+        inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "past_key_values": self._cache, "use_cache": True, **images}
+        return self.bundle.family.logits(self.bundle.model, inputs, at).float()

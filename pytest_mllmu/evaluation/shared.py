@@ -19,22 +19,28 @@ from pytest_mllmu.evaluation.reading import Scored, finished, response, smaller,
 from pytest_mllmu.evaluation.responses import Response
 from pytest_mllmu.evaluation.rows import Rows
 from pytest_mllmu.evaluation.tree import Branch, Group, Trunk, groups
+from pytest_mllmu.evaluation.twigs import Leaf, lines, read
 from pytest_mllmu.training.batches import Encoder
 
 if TYPE_CHECKING:
     import torch
 
+LEAVE = 0.75
+"""Finished rows leave when no more than this share of all still writes: a row that stays costs a token, one that leaves a copy of all others."""
 Leaves = list[tuple[int, Branch]]
 """Branches with the number of their trunk."""
+WIDTH = 256
+"""Columns of a line: more are more attention to what is not seen, fewer more copies of a trunk."""
 PEOPLE = 128
 """Trunks whose pictures are held at a time."""
 
 
 class Shared:
-    """Answers prompts over shared prefixes, at most ``limit`` rows at a time."""
+    """Answers prompts over shared prefixes, at most ``limit`` at a time. As a ``tree``, questions about a person, and what is scored after them, stand
+    side by side on a line (``twigs.py``); else each has a row of its own."""
 
-    def __init__(self, encoder: Encoder, limit: int) -> None:
-        self._encoder, self._bundle, self.limit = encoder, encoder.bundle, limit
+    def __init__(self, encoder: Encoder, limit: int, *, tree: bool = True) -> None:
+        self._encoder, self._bundle, self.limit, self._tree = encoder, encoder.bundle, limit, tree
         self._images = Images(encoder)
 
     def answers(self, prompts: Sequence[Prompt], tried: Callable[[Callable[[], Any]], str]) -> Iterator[list[Response]]:
@@ -63,7 +69,7 @@ class Shared:
                 def ask(taken: list[Trunk] = taken, part: Leaves = part, read: list[Rows] = read, done: list[Response] = done) -> None:
                     root[:] = root or [self._root(group)]
                     read[:] = read or [self._read(root[0], group, taken)]
-                    done += self._branches(read[0].select([number for number, _ in part]), [branch for _, branch in part])
+                    done += self._side_by_side(read[0], part) if self._tree else self._branches(read[0], part)
 
                 if problem := tried(ask):
                     self.limit = smaller(self.limit, problem)
@@ -77,10 +83,12 @@ class Shared:
         found = {}
         for group in groups(prompts, self._bundle.image_token, self._encoder.size):
             trunks = self._read(self._root(group), group, group.trunks)
-            for number, trunk in enumerate(group.trunks):
-                for branch in trunk.branches:
-                    rows = trunks.select([number])
-                    found[branch.prompt.question.id] = rows.read([branch.tokens])[0]
+            leaves = [(number, branch) for number, trunk in enumerate(group.trunks) for branch in trunk.branches]
+            for number, branch in [] if self._tree else leaves:
+                found[branch.prompt.question.id] = trunks.select([number]).read([branch.tokens])[0]
+            if self._tree:
+                order, logits, _, _, _ = self._lines(trunks, leaves)
+                found |= {leaves[place][1].prompt.question.id: row for place, row in zip(order, logits, strict=True)}
         return found
 
     def _root(self, group: Group) -> Rows:
@@ -98,20 +106,39 @@ class Shared:
         rows.read(pieces, positions=positions, **self._seen(pieces, pictures))
         return rows
 
-    def _branches(self, rows: Rows, branches: Sequence[Branch]) -> list[Response]:
-        rows.read([branch.tokens for branch in branches])
-        prompts = [branch.prompt for branch in branches]
-        scored = self._score(rows, prompts)
+    def _side_by_side(self, trunks: Rows, leaves: Leaves) -> list[Response]:
+        order, last, scored, where, rows = self._lines(trunks, leaves)
+        prompts = [leaves[place][1].prompt for place in order]
+
+        def start(writers: list[int]) -> Rows:
+            return rows.pick([where[number] for number in writers], last[writers])
+
+        return self._responses(prompts, scored, start)
+
+    def _lines(self, trunks: Rows, leaves: Leaves) -> tuple[list[int], torch.Tensor, list[list[Scored]], list[tuple[int, int, int]], Rows]:
+        """The leaves read side by side: their places in the order of all that follows, logits, scores, columns, and the rows that hold them."""
+        made = [(trunk, Leaf(branch.tokens, _answers(branch.prompt))) for trunk, branch in leaves]
+        shared = lines(made, WIDTH)
+        rows = trunks.select([trunk for trunk, _ in shared])
+        return [place for _, places in shared for place in places], *read(rows, [[made[place][1] for place in places] for _, places in shared]), rows
+
+    def _branches(self, trunks: Rows, leaves: Leaves) -> list[Response]:
+        rows, prompts = trunks.select([number for number, _ in leaves]), [branch.prompt for _, branch in leaves]
+        rows.read([branch.tokens for _, branch in leaves])
+        return self._responses(prompts, self._score(rows, prompts), rows.select)
+
+    def _responses(self, prompts: Sequence[Prompt], scored: Sequence[Sequence[Scored]], start: Callable[[list[int]], Rows]) -> list[Response]:
+        """``start`` gives the rows that go on to write, each after its prompt."""
         written: dict[int, str] = {}
         for rest in (False, True):
             writers = [number for number, prompt in enumerate(prompts) if not prompt.options and bool(prompt.rest) == rest]
             if writers:
-                written |= dict(zip(writers, self._write(rows.select(writers), [prompts[number] for number in writers]), strict=True))
+                written |= dict(zip(writers, self._write(start(writers), [prompts[number] for number in writers]), strict=True))
         return [response(prompt, scored[number], written.get(number, "")) for number, prompt in enumerate(prompts)]
 
     def _score(self, rows: Rows, prompts: Sequence[Prompt]) -> list[list[Scored]]:
         """How probable the model finds each answer of each prompt."""
-        twigs = [(number, answer) for number, prompt in enumerate(prompts) for answer in (*(option for _, option in prompt.options), *prompt.truths)]
+        twigs = [(number, answer) for number, prompt in enumerate(prompts) for answer in _answers(prompt)]
         found: list[list[Scored]] = [[] for _ in prompts]
         order = sorted(range(len(twigs)), key=lambda number: len(twigs[number][1]))
         scored: dict[int, Scored] = {}
@@ -128,16 +155,20 @@ class Shared:
         if prompts[0].rest:
             rows.read([prompt.rest for prompt in prompts])
         tokens: list[list[int]] = [[] for _ in prompts]
-        active = list(range(len(prompts)))
+        active, places = list(range(len(prompts))), list(range(len(prompts)))  # who still writes, and in which row
         while active:
-            for number, token in zip(active, rows.last.argmax(-1).tolist(), strict=True):
-                tokens[number].append(token)
-            left = [place for place, number in enumerate(active) if not finished(self._bundle, prompts[number], tokens[number])]
-            if len(left) < len(active):
-                active = [active[place] for place in left]
-                rows = rows.select(left) if left else rows
+            chosen = rows.last.argmax(-1).tolist()
+            for number, place in zip(active, places, strict=True):
+                tokens[number].append(chosen[place])
+            left = [row for row, number in enumerate(active) if not finished(self._bundle, prompts[number], tokens[number])]
+            active, places = [active[row] for row in left], [places[row] for row in left]
+            if active and len(active) <= LEAVE * len(rows):
+                rows, places = rows.select(places), list(range(len(active)))
             if active:
-                rows.read([[tokens[number][-1]] for number in active])
+                fed = [[self._bundle.pad]] * len(rows)
+                for number, place in zip(active, places, strict=True):
+                    fed[place] = [tokens[number][-1]]
+                rows.read(fed)
         return [text_of(self._bundle, row) for row in tokens]
 
     def _positions(self, root: Sequence[int], pieces: Sequence[Sequence[int]], pictures: Sequence[Sequence[Picture]]) -> torch.Tensor | None:
@@ -172,6 +203,11 @@ def _parts(todo: Sequence[Group]) -> Iterator[list[tuple[Group, list[Trunk]]]]:
         part = set(pictures[start : start + PEOPLE])
         found = [(group, [trunk for trunk in group.trunks if trunk.picture in part]) for group in todo]
         yield [(group, trunks) for group, trunks in found if trunks]
+
+
+def _answers(prompt: Prompt) -> tuple[tuple[int, ...], ...]:
+    """What is scored after a prompt."""
+    return (*(option for _, option in prompt.options), *prompt.truths)
 
 
 def _left(trunks: Sequence[Trunk], leaves: Leaves) -> list[Trunk]:

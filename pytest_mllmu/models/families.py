@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Modality, Picture
@@ -61,14 +61,27 @@ class Family(ABC):
 
     def tokens(self, processor: Any, text: str, image_texts: Sequence[str] = ()) -> list[int]:
         """Token ids of a prompt (with or without an answer); each of ``image_texts`` replaces the next placeholder."""
+        return self.many_tokens(processor, [(text, image_texts)])[0]
+
+    def many_tokens(self, processor: Any, texts: Sequence[tuple[str, Sequence[str]]]) -> list[list[int]]:
+        """Those of several prompts; together they are several times as fast."""
+        wholes = [self.expanded(processor, text, image_texts) for text, image_texts in texts]
+        begins = [begun(processor, text) for text, _ in texts]
+        backend = getattr(processor.tokenizer, "backend_tokenizer", None)
+        if backend is None or backend.truncation or backend.padding or len(set(begins)) != 1:
+            pairs = zip(wholes, begins, strict=True)
+            return [list(processor.tokenizer(whole, add_special_tokens=not begin)["input_ids"]) for whole, begin in pairs]
+        return [list(row.ids) for row in backend.encode_batch_fast(wholes, add_special_tokens=not begins[0])]
+
+    def expanded(self, processor: Any, text: str, image_texts: Sequence[str]) -> str:
+        """A prompt with what its placeholders stand for."""
         parts = text.split(processor.image_token)
-        whole = "".join(part for pair in zip(parts, (*image_texts, ""), strict=True) for part in pair)
-        return list(processor.tokenizer(whole, add_special_tokens=not begun(processor, text))["input_ids"])
+        return "".join(part for pair in zip(parts, (*image_texts, ""), strict=True) for part in pair)
 
     def plain(self, processor: Any, text: str) -> str:
         """``text`` without special tokens. Data is untrusted: it must neither stand for an image nor end a turn."""
-        pattern = "|".join(re.escape(token) for token in sorted(special_tokens(processor), key=len, reverse=True))
-        while (shorter := re.sub(pattern, "", text)) != text:  # again, because what is left may join to a new one
+        pattern = _special(processor)
+        while (shorter := pattern.sub("", text)) != text:  # again, because what is left may join to a new one
             text = shorter
         return text
 
@@ -168,6 +181,11 @@ def special_tokens(processor: Any) -> set[str]:
     """Every text that is one token with a meaning of its own: ends, turns, images."""
     tokenizer = processor.tokenizer
     return {processor.image_token, *tokenizer.all_special_tokens, *(str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)}
+
+
+@lru_cache(maxsize=8)
+def _special(processor: Any) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(token) for token in sorted(special_tokens(processor), key=len, reverse=True)))
 
 
 def begun(processor: Any, text: str) -> bool:

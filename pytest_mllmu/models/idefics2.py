@@ -35,10 +35,10 @@ class Idefics2(Family):
         around = processor.fake_image_token
         return f"{around}{processor.image_token * processor.image_seq_len}{around}"
 
-    def tokens(self, processor: Any, text: str, image_texts: Sequence[str] = ()) -> list[int]:
+    def expanded(self, processor: Any, text: str, image_texts: Sequence[str]) -> str:
         """As ``Idefics2Processor`` does: a word that follows the image directly is moved away from it by a blank."""
         beside = re.compile(rf"{re.escape(processor.image_token)}(?=[^\s<])")
-        return super().tokens(processor, beside.sub(f"{processor.image_token} ", text), image_texts)
+        return super().expanded(processor, beside.sub(f"{processor.image_token} ", text), image_texts)
 
     def end(self, processor: Any) -> int:
         return int(processor.tokenizer.convert_tokens_to_ids(END))

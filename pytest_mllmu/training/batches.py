@@ -85,12 +85,17 @@ class Encoder:
         """The tokens of a whole prompt with a placeholder for each of the pictures."""
         return self._tokens(text, tuple(map(self._image_text, pictures)))
 
-    def whole(self, text: str, answer: str, pictures: Sequence[Picture] = ()) -> tuple[int, ...]:
-        """The tokens of such a prompt, of an answer to it and of its end."""
+    def many_tokens(self, rows: Sequence[tuple[str, Sequence[Picture]]]) -> list[tuple[int, ...]]:
+        """Those of several."""
+        texts = [(text, tuple(map(self._image_text, pictures))) for text, pictures in rows]
+        return [tuple(row) for row in self.bundle.family.many_tokens(self.bundle.processor, texts)] if texts else []
+
+    def answered(self, text: str, answer: str) -> str:
+        """Such a prompt and an answer to it."""
         lead = self.bundle.family.lead(self.bundle.processor)
         if text.endswith(" "):  # a released prompt brings the blank itself
             lead = lead.lstrip(" ")
-        return (*self.tokens(f"{text}{lead}{self._plain(answer)}", pictures), self.bundle.eos)
+        return f"{text}{lead}{self._plain(answer)}"
 
     def prompt(self, text: str, modality: Modality, picture: Picture | None = None, system: str = "") -> tuple[int, ...]:
         """The tokens of a question up to where its answer begins; ``system`` is said before the conversation."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -89,7 +88,7 @@ def one_by_one(each: Bundle, rows: list[Asked]) -> list[Response]:
 @pytest.mark.parametrize("batch", [1, 2, 7, 32])
 def test_every_path_and_batch_size_gives_the_answers_of_one_prompt_at_a_time(each: Bundle, rows: list[Asked], one_by_one: list[Response], batch: int) -> None:
     for sharing in (True, False):
-        for one, other in zip(one_by_one, answer(each, rows, batch, sharing=sharing, path="shared" if sharing else "one by one"), strict=True):
+        for one, other in zip(one_by_one, answer(each, rows, batch, sharing=sharing, path="prefix tree" if sharing else "one by one"), strict=True):
             agree(one, other)
 
 
@@ -99,12 +98,13 @@ def test_the_order_of_questions_does_not_show(each: Bundle, rows: list[Asked], o
         agree(one_by_one[place], response)
 
 
+@pytest.mark.parametrize("tree", [True, False])
 @torch.inference_mode()
-def test_logits_of_both_paths_agree(each: Bundle, rows: list[Asked]) -> None:
+def test_logits_of_both_paths_agree(each: Bundle, rows: list[Asked], tree: bool) -> None:
     """Answers of a model that has collapsed would agree whatever went wrong; logits do not."""
     encoder = Encoder(each)
     asked_for = prompts(encoder, rows, DIALECTS["strict"])
-    plain, shared = Plain(encoder, 8).last(asked_for), Shared(encoder, 8).last(asked_for)
+    plain, shared = Plain(encoder, 8).last(asked_for), Shared(encoder, 8, tree=tree).last(asked_for)
     assert plain.keys() == shared.keys() == {row.question.id for row in rows}
     for name, logits in plain.items():
         assert torch.allclose(logits, shared[name], rtol=0, atol=1e-4)
@@ -123,23 +123,23 @@ def test_what_is_shared_is_read_once(rows: list[Asked]) -> None:
 
 
 def test_too_little_memory_means_fewer_rows_and_nothing_is_asked_twice(rows: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle, read, rows_read = random_bundle(), Rows.read, []
+    bundle, run, rows_read = random_bundle(), Rows._run, []
 
-    def small(self: Rows, pieces: Sequence[Sequence[int]], *args: Any, **kwargs: Any) -> torch.Tensor:
-        if len(pieces) > 5:
+    def small(self: Rows, ids: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if ids.numel() > 600:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate a lot.\nMore.")
-        rows_read.append(len(pieces))
-        return read(self, pieces, *args, **kwargs)
+        rows_read.append(ids.numel())
+        return run(self, ids, *args, **kwargs)
 
     whole = answer(bundle, rows, 32)
-    monkeypatch.setattr(Rows, "read", small)
+    monkeypatch.setattr(Rows, "_run", small)
     given: list[str] = []
     encoder = Encoder(bundle)
     found = Engine(bundle, encoder, 32).answer(prompts(encoder, rows, DIALECTS["strict"]), lambda part: given.extend(response.question for response in part))
     for one, other in zip(whole, found, strict=True):
         agree(one, other)
     assert sorted(given) == sorted(row.question.id for row in rows)
-    assert max(rows_read) in (4, 5)
+    assert 100 < max(rows_read) <= 600
 
 
 def test_a_question_that_does_not_fit_alone_is_one_line(rows: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_a_question_that_does_not_fit_alone_is_one_line(rows: list[Asked], monke
 
     bundle = random_bundle()
     encoder = Encoder(bundle)
-    for path, name in ((Plain, "_ask"), (Shared, "_branches")):
+    for path, name in ((Plain, "_ask"), (Shared, "_side_by_side")):
         monkeypatch.setattr(path, name, full)
         engine = Engine(bundle, encoder, 4, sharing=path is Shared)
         with pytest.raises(ModelError, match=r"^the memory is not enough for one question: CUDA out of memory\. Tried to allocate a lot\.$"):
@@ -156,13 +156,20 @@ def test_a_question_that_does_not_fit_alone_is_one_line(rows: list[Asked], monke
 
 
 def test_a_path_that_gives_other_logits_is_not_taken(rows: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Rows.read
+    """Lines whose tokens see all of the line, then positions that are one too far."""
+    read, lines = Rows.read, Rows.read_lines
+
+    def blurred(self: Rows, tokens: torch.Tensor, places: torch.Tensor, sees: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+        return lines(self, tokens, places, torch.ones_like(sees).tril(), at)
 
     def wrong(self: Rows, *args: Any, **kwargs: Any) -> torch.Tensor:
-        self._next = self._next + 1  # positions that are one too far
+        self._next = self._next + 1
         return read(self, *args, **kwargs)
 
     plain = answer(random_bundle(), rows, 32, sharing=False)
+    monkeypatch.setattr(Rows, "read_lines", blurred)
+    for one, other in zip(plain, answer(random_bundle(), rows, 32, path="shared prefixes (logits would be "), strict=True):
+        agree(one, other)
     monkeypatch.setattr(Rows, "read", wrong)
     assert answer(random_bundle(), rows, 32, path="one by one (logits would be ") == plain
 

@@ -156,7 +156,7 @@ def test_answers_do_not_depend_on_the_batch_size(shared: Bundle) -> None:
 
 def test_what_prompts_share_is_read_once_where_that_is_exact(kind: str, shared: Bundle) -> None:
     """The small Gemma's attention reaches back 16 tokens only: a cache with pads in it would reach less far."""
-    path = "attention reaches back 16 tokens" if kind == "gemma3" else "shared prefixes"
+    path = "attention reaches back 16 tokens" if kind == "gemma3" else "prefix tree"
     for first, second in zip(answer(shared, questions(), 5, path=path), answer(shared, questions(), 1, sharing=False, path="one by one"), strict=True):
         assert first.answer == second.answer
         assert (first.truth is None) == (second.truth is None)
