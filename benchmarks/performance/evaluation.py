@@ -21,7 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -74,9 +74,9 @@ class Size:
 
 
 def ours(bundle: Bundle, rows: Sequence[Row]) -> dict[str, str]:
-    """What our evaluation answers, by question id."""
+    """What our evaluation answers, by question id, doing what the released one does: right and wrong answers are not scored beside."""
     encoder = Encoder(bundle)
-    prompts = asking.prompts(encoder, [row.asked for row in rows], DIALECTS["upstream"])
+    prompts = [replace(prompt, truths=()) for prompt in asking.prompts(encoder, [row.asked for row in rows], DIALECTS["upstream"])]
     return {response.question: response.answer for response in Engine(bundle, encoder).answer(prompts)}
 
 
@@ -402,6 +402,14 @@ def tiny_llava(chosen: argparse.Namespace) -> Bundle:
     return lineup.memory.load(lineup.vanilla())
 
 
+def random_tiny(chosen: argparse.Namespace) -> Bundle:
+    """``tiny-llava``'s sizes with 36 tokens an image, and answers that never end."""
+    processor = processor_of(48, 8)
+    text = {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4, "tie_word_embeddings": True}
+    vision = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 48, "patch_size": 8}
+    return random_llava(processor, {**text, "vocab_size": len(processor.tokenizer), "max_position_embeddings": 1024}, vision, -1, chosen.device, "float32")
+
+
 def random_30m(chosen: argparse.Namespace) -> Bundle:
     processor = processor_of(48, 16)
     text = {"hidden_size": 512, "intermediate_size": 1376, "num_hidden_layers": 8, "num_attention_heads": 8, "tie_word_embeddings": True}
@@ -453,7 +461,12 @@ def random_llava(processor: Any, text: dict[str, Any], vision: dict[str, Any], l
     return Bundle(model, processor, Llava())
 
 
-SIZES = {"tiny-llava": Size(tiny_llava, 360, None), "30m": Size(random_30m, 96, 2000), "7b": Size(random_7b, 50, 600, exact=False)}
+SIZES = {
+    "tiny-llava": Size(tiny_llava, 360, None),
+    "tiny-endless": Size(random_tiny, 96, 3000),
+    "30m": Size(random_30m, 96, 2000),
+    "7b": Size(random_7b, 50, 600, exact=False),
+}
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Picture
@@ -29,7 +30,7 @@ LEAVE = 0.75
 """Finished rows leave when no more than this share of all still writes: a row that stays costs a token, one that leaves a copy of all others."""
 Leaves = list[tuple[int, Branch]]
 """Branches with the number of their trunk."""
-WIDTH = 256
+WIDTH = 128
 """Columns of a line: more are more attention to what is not seen, fewer more copies of a trunk."""
 PEOPLE = 128
 """Trunks whose pictures are held at a time."""
@@ -113,7 +114,7 @@ class Shared:
         def start(writers: list[int]) -> Rows:
             return rows.pick([where[number] for number in writers], last[writers])
 
-        return self._responses(prompts, scored, start)
+        return self._responses(prompts, scored, last, start)
 
     def _lines(self, trunks: Rows, leaves: Leaves) -> tuple[list[int], torch.Tensor, list[list[Scored]], list[tuple[int, int, int]], Rows]:
         """The leaves read side by side: their places in the order of all that follows, logits, scores, columns, and the rows that hold them."""
@@ -124,16 +125,19 @@ class Shared:
 
     def _branches(self, trunks: Rows, leaves: Leaves) -> list[Response]:
         rows, prompts = trunks.select([number for number, _ in leaves]), [branch.prompt for _, branch in leaves]
-        rows.read([branch.tokens for _, branch in leaves])
-        return self._responses(prompts, self._score(rows, prompts), rows.select)
+        last = rows.read([branch.tokens for _, branch in leaves])
+        return self._responses(prompts, self._score(rows, prompts), last, rows.select)
 
-    def _responses(self, prompts: Sequence[Prompt], scored: Sequence[Sequence[Scored]], start: Callable[[list[int]], Rows]) -> list[Response]:
-        """``start`` gives the rows that go on to write, each after its prompt."""
+    def _responses(
+        self, prompts: Sequence[Prompt], scored: Sequence[Sequence[Scored]], last: torch.Tensor, start: Callable[[list[int]], Rows]
+    ) -> list[Response]:
+        """``last``: logits of what follows each prompt; ``start`` gives rows that have read some of the prompts."""
         written: dict[int, str] = {}
         for rest in (False, True):
             writers = [number for number, prompt in enumerate(prompts) if not prompt.options and bool(prompt.rest) == rest]
             if writers:
-                written |= dict(zip(writers, self._write(start(writers), [prompts[number] for number in writers]), strict=True))
+                texts = self._write([prompts[number] for number in writers], last[writers], partial(_some, start, writers))
+                written |= dict(zip(writers, texts, strict=True))
         return [response(prompt, scored[number], written.get(number, "")) for number, prompt in enumerate(prompts)]
 
     def _score(self, rows: Rows, prompts: Sequence[Prompt]) -> list[list[Scored]]:
@@ -150,25 +154,27 @@ class Shared:
             found[prompt].append(scored[number])
         return found
 
-    def _write(self, rows: Rows, prompts: Sequence[Prompt]) -> list[str]:
+    def _write(self, prompts: Sequence[Prompt], last: torch.Tensor, start: Callable[[list[int]], Rows]) -> list[str]:
         """Greedy answers, all rows in step; a row leaves when its answer ends. All prompts have a rest, or none has."""
-        if prompts[0].rest:
-            rows.read([prompt.rest for prompt in prompts])
         tokens: list[list[int]] = [[] for _ in prompts]
         active, places = list(range(len(prompts))), list(range(len(prompts)))  # who still writes, and in which row
+        rows = start(active) if prompts[0].rest else None
+        if rows:
+            last = rows.read([prompt.rest for prompt in prompts])
         while active:
-            chosen = rows.last.argmax(-1).tolist()
+            chosen = last.argmax(-1).tolist()
             for number, place in zip(active, places, strict=True):
                 tokens[number].append(chosen[place])
             left = [row for row, number in enumerate(active) if not finished(self._bundle, prompts[number], tokens[number])]
             active, places = [active[row] for row in left], [places[row] for row in left]
-            if active and len(active) <= LEAVE * len(rows):
-                rows, places = rows.select(places), list(range(len(active)))
-            if active:
-                fed = [[self._bundle.pad]] * len(rows)
-                for number, place in zip(active, places, strict=True):
-                    fed[place] = [tokens[number][-1]]
-                rows.read(fed)
+            if not active:
+                break
+            if rows is None or len(active) <= LEAVE * len(rows):
+                rows, places = rows.select(places) if rows else start(active), list(range(len(active)))
+            fed = [[self._bundle.pad]] * len(rows)
+            for number, place in zip(active, places, strict=True):
+                fed[place] = [tokens[number][-1]]
+            last = rows.read(fed)
         return [text_of(self._bundle, row) for row in tokens]
 
     def _positions(self, root: Sequence[int], pieces: Sequence[Sequence[int]], pictures: Sequence[Sequence[Picture]]) -> torch.Tensor | None:
@@ -203,6 +209,10 @@ def _parts(todo: Sequence[Group]) -> Iterator[list[tuple[Group, list[Trunk]]]]:
         part = set(pictures[start : start + PEOPLE])
         found = [(group, [trunk for trunk in group.trunks if trunk.picture in part]) for group in todo]
         yield [(group, trunks) for group, trunks in found if trunks]
+
+
+def _some(start: Callable[[list[int]], Rows], numbers: Sequence[int], chosen: Sequence[int]) -> Rows:
+    return start([numbers[place] for place in chosen])
 
 
 def _answers(prompt: Prompt) -> tuple[tuple[int, ...], ...]:
