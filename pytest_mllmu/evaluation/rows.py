@@ -6,7 +6,7 @@ row meets exactly what it would meet alone. This works for every decoder that ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.models.families import Bundle
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 class Rows:
     """Rows that have read something. ``last``: logits of what comes next, shape (rows, vocabulary)."""
 
-    def __init__(self, bundle: Bundle, count: int = 1) -> None:
+    def __init__(self, bundle: Bundle, count: int = 1, layers: Iterable[tuple[torch.Tensor, torch.Tensor]] = ()) -> None:
         import torch
-        from transformers import DynamicCache
+        from transformers.cache_utils import Cache
+
+        from pytest_mllmu.evaluation.growing import GrowingLayer
 
         self.bundle = bundle
-        self._cache: Any = DynamicCache()
+        self._cache: Any = Cache(layer_class_to_replicate=GrowingLayer)
+        self._cache.layers += [GrowingLayer(keys, values) for keys, values in layers]
         self._seen = torch.zeros((count, 0), dtype=torch.long, device=bundle.device)
         self._next = torch.zeros(count, dtype=torch.long, device=bundle.device)
         self.last: Any = None
@@ -36,9 +39,7 @@ class Rows:
         import torch
 
         chosen = torch.tensor(index, device=self.bundle.device)
-        rows = Rows(self.bundle)
-        for number, layer in enumerate(self._cache.layers):
-            rows._cache.update(layer.keys.index_select(0, chosen), layer.values.index_select(0, chosen), number)
+        rows = Rows(self.bundle, layers=((layer.keys.index_select(0, chosen), layer.values.index_select(0, chosen)) for layer in self._cache.layers))
         rows._seen, rows._next = self._seen[chosen], self._next[chosen]
         rows.last = None if self.last is None else self.last[chosen]
         return rows
@@ -93,9 +94,7 @@ class Rows:
         own = torch.arange(-width, 0, device=device) + ends[:, None]
         kept = torch.arange(width, device=device) >= (width - lengths)[:, None]
         columns = torch.cat([torch.arange(before, device=device).expand(len(branches), -1), before + own.clamp(min=0)], dim=1)
-        rows = Rows(self.bundle)
-        for number, layer in enumerate(self._cache.layers):
-            rows._cache.update(*(kind[chosen[:, None], :, columns].transpose(1, 2) for kind in (layer.keys, layer.values)), number)
+        rows = Rows(self.bundle, layers=((_columns(layer.keys, chosen, columns), _columns(layer.values, chosen, columns)) for layer in self._cache.layers))
         rows._seen = torch.cat([self._seen[chosen], kept.long()], dim=1)
         rows._next, rows.last = self._next[chosen] + lengths, last
         return rows
@@ -103,3 +102,8 @@ class Rows:
     def _run(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, at: torch.Tensor, **images: Any) -> torch.Tensor:
         inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "past_key_values": self._cache, "use_cache": True, **images}
         return self.bundle.family.logits(self.bundle.model, inputs, at).float()
+
+
+def _columns(kept: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Some columns of some rows, shape (rows, heads, columns, size)."""
+    return kept[rows[:, None], :, columns].transpose(1, 2).contiguous()
