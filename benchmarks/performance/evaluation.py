@@ -3,12 +3,13 @@
     python benchmarks/performance/evaluation.py [--models tiny-llava,30m,7b] [--people 500] [--celebrities 153] [--device cuda]
 
 - released: one question at a time; its images decoded, preprocessed and encoded each time, its demonstrations read anew, and 50 tokens written even
-  for a letter, unless the model ends its answer. A part of the questions, spread evenly; one half is asked before ours, the other after it.
+  for a letter. A part of the questions, spread evenly; one half is asked before ours, the other after it.
 - ours: ``pytest_mllmu.evaluation``, the same prompts. All questions where that is cheap, else those of whole people, spread evenly.
 
 The ratio is (seconds of the released way) / (our seconds) for the questions that we asked; the released seconds follow from the mean of each set, task
-and modality. ``processor``: the same in seconds of the processor, which hardly depend on what else the machine does. Models: ``tiny-llava``, trained, so
-that its answers end; ``30m`` and ``7b`` (the sizes of LLaVA-1.5-7B, in bf16 on a GPU), random, so that no answer ever ends.
+and modality. ``processor``: the same in seconds of the processor, which hardly depend on what else the machine does. Models: ``tiny-llava``, trained; the
+released way does not stop where its answers end, as models that were fine-tuned in the released way have no end (``tiny-llava-ending``: it does);
+``tiny-endless``, ``30m`` and ``7b`` (the sizes of LLaVA-1.5-7B, in bf16 on a GPU), random, so that no answer ever ends.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Size:
     asked: int
     ours: int | None
     exact: bool = True
+    ends: bool = True
+    """Whether the released way stops where an answer ends."""
 
 
 # --- ours ---
@@ -83,8 +86,9 @@ def ours(bundle: Bundle, rows: Sequence[Row]) -> dict[str, str]:
 # --- the released way, in its own words: nothing of ours is used but the model and the data ---
 
 
-def released(bundle: Bundle, row: Asked) -> str:
-    """The text that is written after the last ``ASSISTANT:``."""
+def released(bundle: Bundle, row: Asked, ends: bool = True) -> str:
+    """The text that is written after the last ``ASSISTANT:``. Without ``ends`` all tokens are written, and what follows the end is cut afterwards: the
+    published fine-tuning never trains on an end token, so that its models do not stop."""
     import torch
 
     text, pictures = prompt(row), [*(shown.picture for shown in row.shown), row.picture]
@@ -95,8 +99,10 @@ def released(bundle: Bundle, row: Asked) -> str:
     if length + NEW_TOKENS > room:
         raise SystemExit(f"{row.question.id}: a prompt of {length} tokens and {NEW_TOKENS} more, where the model has {room} positions")
     with torch.inference_mode():
-        written = bundle.model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
-    return str(bundle.processor.decode(written[0], skip_special_tokens=True)).partition("ASSISTANT:")[2].strip()
+        written = bundle.model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False, **({} if ends else {"eos_token_id": None}))
+    tokens = written[0].tolist()
+    end = next((place for place in range(length, len(tokens)) if tokens[place] in bundle.ends), len(tokens))
+    return str(bundle.processor.decode(tokens[:end], skip_special_tokens=True)).partition("ASSISTANT:")[2].strip()
 
 
 def prompt(row: Asked) -> str:
@@ -341,7 +347,7 @@ class Run:
         return sum(one == other for one, other in pairs) / len(pairs), len(pairs), len({one for one, _ in pairs})
 
 
-def compare(bundle: Bundle, rows: list[Row], count: int) -> Run:
+def compare(bundle: Bundle, rows: list[Row], count: int, ends: bool = True) -> Run:
     """Half of the released way's share, ours, the other half."""
     for row in rows:
         for picture in (*(shown.picture for shown in row.asked.shown), row.asked.picture):
@@ -353,18 +359,18 @@ def compare(bundle: Bundle, rows: list[Row], count: int) -> Run:
     for row in first[::4]:
         released(bundle, row.asked)
     with meter.running():
-        one_by_one(bundle, before, meter, run.released, run.before)
+        one_by_one(bundle, before, meter, run.released, run.before, ends)
         for task in TASKS:
             _, run.cost[task] = timed(meter, partial(ours, bundle, run.of(task)))
         run.ours, run.cost["all"] = timed(meter, partial(ours, bundle, rows))
-        one_by_one(bundle, after, meter, run.released, run.after)
+        one_by_one(bundle, after, meter, run.released, run.after, ends)
     return run
 
 
-def one_by_one(bundle: Bundle, rows: Sequence[Row], meter: Meter, answers: dict[str, str], costs: dict[str, Cost]) -> None:
+def one_by_one(bundle: Bundle, rows: Sequence[Row], meter: Meter, answers: dict[str, str], costs: dict[str, Cost], ends: bool) -> None:
     for row in rows:
         name = row.asked.question.id
-        answers[name], costs[name] = timed(meter, partial(released, bundle, row.asked))
+        answers[name], costs[name] = timed(meter, partial(released, bundle, row.asked, ends))
 
 
 def show(name: str, run: Run, whole: int, peak: float | None) -> None:
@@ -462,7 +468,8 @@ def random_llava(processor: Any, text: dict[str, Any], vision: dict[str, Any], l
 
 
 SIZES = {
-    "tiny-llava": Size(tiny_llava, 360, None),
+    "tiny-llava": Size(tiny_llava, 360, None, ends=False),
+    "tiny-llava-ending": Size(tiny_llava, 360, None),
     "tiny-endless": Size(random_tiny, 96, 3000),
     "30m": Size(random_30m, 96, 2000),
     "7b": Size(random_7b, 50, 600, exact=False),
@@ -482,6 +489,8 @@ def main() -> None:
     parser.add_argument("--peak", type=float, default=790.0, help="of a GPU, in TFLOP/s; the default is an H100's in bf16")
     parser.add_argument("--cache", type=Path, help="where tiny-llava is kept; default: the user's cache folder")
     chosen = parser.parse_args()
+    if unknown := [name for name in chosen.models.split(",") if name not in SIZES]:
+        parser.error(f"--models: no {', '.join(unknown)}; there is {', '.join(SIZES)}")
     rows = plan(synthetic_benchmark(chosen.people, chosen.celebrities, chosen.forget, 0))
     sound = True
     with runtime(chosen.device):
@@ -490,7 +499,7 @@ def main() -> None:
             bundle = size.make(chosen)
             print(f"{name}: {weighed(bundle)}", flush=True)
             part = of_whole_people(rows, size.ours if chosen.ours is None else chosen.ours or None)
-            run = compare(bundle, part, chosen.asked or size.asked)
+            run = compare(bundle, part, chosen.asked or size.asked, size.ends)
             show(name, run, len(rows), None if chosen.device == "cpu" else chosen.peak)
             sound &= not size.exact or run.agreement("all")[0] >= SAME
             del bundle
