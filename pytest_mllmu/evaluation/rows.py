@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Rows:
     """Rows that have read something. ``last``: logits of what comes next, shape (rows, vocabulary)."""
 
-    def __init__(self, bundle: Bundle, count: int = 1, layers: Iterable[tuple[torch.Tensor, torch.Tensor]] = ()) -> None:
+    def __init__(self, bundle: Bundle, count: int = 1, buffers: Iterable[tuple[torch.Tensor, torch.Tensor]] = (), used: int = 0) -> None:
         import torch
         from transformers.cache_utils import Cache
 
@@ -26,7 +26,7 @@ class Rows:
 
         self.bundle = bundle
         self._cache: Any = Cache(layer_class_to_replicate=GrowingLayer)
-        self._cache.layers += [GrowingLayer(keys, values) for keys, values in layers]
+        self._cache.layers += [GrowingLayer(pair, used) for pair in buffers]
         self._seen = torch.zeros((count, 0), dtype=torch.long, device=bundle.device)
         self._next = torch.zeros(count, dtype=torch.long, device=bundle.device)
         self.last: Any = None
@@ -34,12 +34,15 @@ class Rows:
     def __len__(self) -> int:
         return self._seen.shape[0]
 
-    def select(self, index: Sequence[int]) -> Rows:
-        """Some of these rows, each as often as it is named; what they read from now on does not change these."""
+    def select(self, index: Sequence[int], room: int = 0) -> Rows:
+        """Some of these rows, each as often as it is named, with room for so many columns; what they read from now on does not change these."""
         import torch
 
+        from pytest_mllmu.evaluation.growing import selected
+
         chosen = torch.tensor(index, device=self.bundle.device)
-        rows = Rows(self.bundle, layers=((layer.keys.index_select(0, chosen), layer.values.index_select(0, chosen)) for layer in self._cache.layers))
+        buffers = ((selected(layer.keys, chosen, room), selected(layer.values, chosen, room)) for layer in self._cache.layers)
+        rows = Rows(self.bundle, buffers=buffers, used=self._seen.shape[1])
         rows._seen, rows._next = self._seen[chosen], self._next[chosen]
         rows.last = None if self.last is None else self.last[chosen]
         return rows
@@ -86,6 +89,8 @@ class Rows:
         """A row of its own for some branches of lines that were read: (row, first column, length) of each, and its logits ``last``."""
         import torch
 
+        from pytest_mllmu.evaluation.growing import ROOM, roomy
+
         device, before = self.bundle.device, self._seen.shape[1]
         width = max(length for _, _, length in branches)
         chosen = torch.tensor([row for row, _, _ in branches], device=device)
@@ -94,7 +99,8 @@ class Rows:
         own = torch.arange(-width, 0, device=device) + ends[:, None]
         kept = torch.arange(width, device=device) >= (width - lengths)[:, None]
         columns = torch.cat([torch.arange(before, device=device).expand(len(branches), -1), before + own.clamp(min=0)], dim=1)
-        rows = Rows(self.bundle, layers=((_columns(layer.keys, chosen, columns), _columns(layer.values, chosen, columns)) for layer in self._cache.layers))
+        buffers = (tuple(roomy(kept[chosen[:, None], :, columns].transpose(1, 2), ROOM) for kept in (layer.keys, layer.values)) for layer in self._cache.layers)
+        rows = Rows(self.bundle, buffers=((keys, values) for keys, values in buffers), used=columns.shape[1])
         rows._seen = torch.cat([self._seen[chosen], kept.long()], dim=1)
         rows._next, rows.last = self._next[chosen] + lengths, last
         return rows
@@ -102,8 +108,3 @@ class Rows:
     def _run(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, at: torch.Tensor, **images: Any) -> torch.Tensor:
         inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "past_key_values": self._cache, "use_cache": True, **images}
         return self.bundle.family.logits(self.bundle.model, inputs, at).float()
-
-
-def _columns(kept: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Some columns of some rows, shape (rows, heads, columns, size)."""
-    return kept[rows[:, None], :, columns].transpose(1, 2).contiguous()

@@ -30,7 +30,7 @@ LEAVE = 0.75
 """Finished rows leave when no more than this share of all still writes: a row that stays costs a token, one that leaves a copy of all others."""
 Leaves = list[tuple[int, Branch]]
 """Branches with the number of their trunk."""
-WIDTH = 128
+WIDTH = 64
 """Columns of a line: more are more attention to what is not seen, fewer more copies of a trunk."""
 PEOPLE = 128
 """Trunks whose pictures are held at a time."""
@@ -99,7 +99,7 @@ class Shared:
         return rows
 
     def _read(self, root: Rows, group: Group, trunks: Sequence[Trunk]) -> Rows:
-        rows = root.select([0] * len(trunks))
+        rows = root.select([0] * len(trunks), max(len(trunk.tokens) for trunk in trunks))
         if not trunks[0].tokens:
             return rows
         pieces, pictures = [trunk.tokens for trunk in trunks], [trunk.picture for trunk in trunks if trunk.picture]
@@ -120,7 +120,8 @@ class Shared:
         """The leaves read side by side: their places in the order of all that follows, logits, scores, columns, and the rows that hold them."""
         made = [(trunk, Leaf(branch.tokens, _answers(branch.prompt))) for trunk, branch in leaves]
         shared = lines(made, WIDTH)
-        rows = trunks.select([trunk for trunk, _ in shared])
+        room = max(sum(len(made[place][1]) for place in places) for _, places in shared)
+        rows = trunks.select([trunk for trunk, _ in shared], room)
         return [place for _, places in shared for place in places], *read(rows, [[made[place][1] for place in places] for _, places in shared]), rows
 
     def _branches(self, trunks: Rows, leaves: Leaves) -> list[Response]:

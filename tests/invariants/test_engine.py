@@ -110,6 +110,7 @@ def test_logits_of_both_paths_agree(each: Bundle, rows: list[Asked], tree: bool)
         assert torch.allclose(logits, shared[name], rtol=0, atol=1e-4)
 
 
+@torch.inference_mode()
 def test_what_is_shared_is_read_once(rows: list[Asked]) -> None:
     """36 prompts about two people: one root with and one without a picture, and each picture seen once."""
     bundle, seen = random_bundle(), []
