@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.integration.runs import GATES, PROBE, Built, Ran, heavy, run
@@ -24,6 +25,29 @@ def test_warm_run_is_the_cold_one_without_torch(built: Built, tmp_path: Path) ->
     assert ran.code == built.ran.code
     assert ran.table == built.ran.table
     assert ran.json() == built.ran.json()
+
+
+BLOCK = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "peft", "accelerate", "tokenizers"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_stored_answers_are_scored_and_judged_anew_where_torch_cannot_be_imported(built: Built, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(BLOCK)
+    ran = built.warm(tmp_path, "--mllmu-gates=off", "--mllmu-signals=yes", "--mllmu-report=run.json", "--mllmu-report=run.jsonl")
+    assert ran.code == 0
+    assert "probabilities" in ran.text
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert {verdict["status"] for verdict in run["verdicts"]} == {"off"}
+    assert run["settings"]["paths"] == ["prefix tree"]
+    assert len((tmp_path / "run.jsonl").read_text().splitlines()) > 100
 
 
 def test_exported_data_is_the_same_benchmark(built: Built, exported: Path, tmp_path: Path) -> None:
