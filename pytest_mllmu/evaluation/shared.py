@@ -30,8 +30,9 @@ LEAVE = 0.75
 """Finished rows leave when no more than this share of all still writes: a row that stays costs a token, one that leaves a copy of all others."""
 Leaves = list[tuple[int, Branch]]
 """Branches with the number of their trunk."""
-WIDTH = 64
-"""Columns of a line: more are more attention to what is not seen, fewer more copies of a trunk."""
+WIDTH, WIDTH_ON_GPU = 64, 512
+"""Columns of a line. Wider ones copy fewer trunks and attend to more that is not seen: on a CPU the second is dearer (measured), where trunks have
+thousands of tokens and arithmetic is cheap the first should be."""
 PEOPLE = 128
 """Trunks whose pictures are held at a time."""
 
@@ -40,8 +41,9 @@ class Shared:
     """Answers prompts over shared prefixes, at most ``limit`` at a time. As a ``tree``, questions about a person, and what is scored after them, stand
     side by side on a line (``twigs.py``); else each has a row of its own."""
 
-    def __init__(self, encoder: Encoder, limit: int, *, tree: bool = True) -> None:
+    def __init__(self, encoder: Encoder, limit: int, *, tree: bool = True, width: int | None = None) -> None:
         self._encoder, self._bundle, self.limit, self._tree = encoder, encoder.bundle, limit, tree
+        self._width = width or (WIDTH if self._bundle.device.type == "cpu" else WIDTH_ON_GPU)
         self._images = Images(encoder)
 
     def answers(self, prompts: Sequence[Prompt], tried: Callable[[Callable[[], Any]], str]) -> Iterator[list[Response]]:
@@ -119,7 +121,7 @@ class Shared:
     def _lines(self, trunks: Rows, leaves: Leaves) -> tuple[list[int], torch.Tensor, list[list[Scored]], list[tuple[int, int, int]], Rows]:
         """The leaves read side by side: their places in the order of all that follows, logits, scores, columns, and the rows that hold them."""
         made = [(trunk, Leaf(branch.tokens, _answers(branch.prompt))) for trunk, branch in leaves]
-        shared = lines(made, WIDTH)
+        shared = lines(made, self._width)
         room = max(sum(len(made[place][1]) for place in places) for _, places in shared)
         rows = trunks.select([trunk for trunk, _ in shared], room)
         return [place for _, places in shared for place in places], *read(rows, [[made[place][1] for place in places] for _, places in shared]), rows

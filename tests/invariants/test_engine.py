@@ -98,13 +98,13 @@ def test_the_order_of_questions_does_not_show(each: Bundle, rows: list[Asked], o
         agree(one_by_one[place], response)
 
 
-@pytest.mark.parametrize("tree", [True, False])
+@pytest.mark.parametrize(("tree", "width"), [(True, 1), (True, 64), (True, 512), (False, None)])
 @torch.inference_mode()
-def test_logits_of_both_paths_agree(each: Bundle, rows: list[Asked], tree: bool) -> None:
+def test_logits_of_both_paths_agree(each: Bundle, rows: list[Asked], tree: bool, width: int | None) -> None:
     """Answers of a model that has collapsed would agree whatever went wrong; logits do not."""
     encoder = Encoder(each)
     asked_for = prompts(encoder, rows, DIALECTS["strict"])
-    plain, shared = Plain(encoder, 8).last(asked_for), Shared(encoder, 8, tree=tree).last(asked_for)
+    plain, shared = Plain(encoder, 8).last(asked_for), Shared(encoder, 8, tree=tree, width=width).last(asked_for)
     assert plain.keys() == shared.keys() == {row.question.id for row in rows}
     for name, logits in plain.items():
         assert torch.allclose(logits, shared[name], rtol=0, atol=1e-4)
