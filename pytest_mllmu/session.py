@@ -181,6 +181,7 @@ class Session:
             notes=(
                 self.dialect.says(self.pipeline.exam(self.settings.forget[0], "forget")),
                 *(f"asked {path}" for path in paths if path.startswith("one by one")),
+                *self._cautions(),
                 *(() if self.pipeline.with_oracle else (NO_ORACLE,)),
             ),
             timings={"session_seconds": round(time.monotonic() - self.started, 1)},
@@ -196,6 +197,16 @@ class Session:
                 if people := self.pipeline.exam(model.forget, split).people:
                     shown.setdefault(str(model.forget), {})[split] = people
         return shown
+
+    def _cautions(self) -> Iterator[str]:
+        """What a reader of the numbers must know about the settings."""
+        chosen = self.settings
+        if chosen.limit is not None:
+            yield f"only the first {chosen.limit} people of each set were asked about: too few for gates to mean much"
+        if not self.pipeline.dialect.likelihood:
+            yield "the gates are made for the strict dialect: read them with care, or take --mllmu-gates=off"
+            if chosen.embedded:
+                yield f"{chosen.model} was never taught to answer with a letter: its multiple choice says nothing in this dialect"
 
     def _order(self, row: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
         trial, verdict = row

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -254,6 +255,8 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
         raise SettingsError(
             f"{flags}demonstrations: {values['dialect']} has those of the released evaluation; a number of your own is for {flags}dialect=strict"
         )
+    if values["attention"] == "flash_attention_2" and find_spec("flash_attn") is None:
+        raise SettingsError("--mllmu-attention: flash_attention_2 needs the package flash-attn, which is not installed; take sdpa, eager or auto")
     if values["candidate"] != "vanilla" and "none" not in values["method"]:
         if values["method"]:
             raise SettingsError(f"--mllmu-candidate: a method makes its own candidate; give --mllmu-method={','.join(values['method'])},none to try both")

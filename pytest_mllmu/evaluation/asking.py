@@ -40,15 +40,13 @@ class Asked:
 class Prompt:
     """A question as the model reads it. Multiple choice with ``options`` is scored, everything else is written by the model.
 
-    ``tokens`` is the prompt up to where its answers differ; ``rest`` is what is left of it where a tokenizer joins the end of the prompt to the
-    answer. ``pictures``: in the order of their placeholders. ``options``: letter and answer tokens, end token included. ``truths``: the right
-    answer's tokens first, then those of perturbed answers, with their end tokens: they are scored beside. ``letter``: only the first character of
-    what is written counts, so that nothing need be written after it.
+    ``tokens`` is the prompt; with ``options`` up to where they differ, should a tokenizer join its end to an answer. ``pictures``: in the order of their
+    placeholders. ``options``: letter and answer tokens, end token included. ``truths``: the right answer's tokens first, then those of perturbed answers, with
+    their end tokens: they are scored beside. ``letter``: only the first character of what is written counts, so that nothing need be written after it.
     """
 
     question: Question
     tokens: tuple[int, ...]
-    rest: tuple[int, ...] = ()
     pictures: tuple[Picture, ...] = ()
     shown: tuple[str, ...] = ()
     """Ids of the questions that are demonstrated."""
@@ -99,14 +97,16 @@ def _prompt(row: Asked, dialect: Dialect, tokens: tuple[int, ...], wholes: Seque
     shared = min(_shared(tokens, whole) for whole in wholes) if wholes else len(tokens)
     ends = tuple(whole[shared:] for whole in wholes)
     options = tuple((letter, end) for (letter, _), end in zip(question.options, ends, strict=False))
+    # Where the prompt's last token is joined to the answer (a released prompt ends in a blank), the right answer in its usual tokens does not follow what
+    # the model is asked to go on from: its probability would contradict what is written, so it has none.
+    joined = shared < len(tokens) and not options
     return Prompt(
         question,
-        tokens[:shared],
-        () if options else tokens[shared:],
+        tokens[:shared] if options else tokens,
         _pictures(row),
         tuple(shown.question.id for shown in row.shown),
         options,
-        () if question.options else ends,
+        () if question.options or joined else ends,
         dialect.new_tokens,
         letter=bool(question.options) and not options,
     )

@@ -115,7 +115,7 @@ class Upstream(Dialect):
         return _lesson(drawn, task, asked)
 
     def says(self, exam: Exam) -> str:
-        leak = "of the same set, which leaks forgotten facts into the prompt"
+        leak = "of the same set, which leaks forgotten facts into the prompt (celebrities: without)"
         return f"dialect: upstream (released evaluation): {exam}, {leak}; multiple choice by the first letter written, cloze by a substring"
 
     def settings(self, exam: Exam) -> dict[str, Any]:

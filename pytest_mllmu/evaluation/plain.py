@@ -83,7 +83,7 @@ class Plain:
         from transformers import GenerationConfig
 
         bundle, limit = self._bundle, max(prompt.new_tokens for prompt in prompts)
-        inputs = self._inputs([(*prompt.tokens, *prompt.rest) for prompt in prompts], [prompt.pictures for prompt in prompts])
+        inputs = self._inputs([prompt.tokens for prompt in prompts], [prompt.pictures for prompt in prompts])
         # A checkpoint's own settings may change what greedy means (a penalty for repetition); pads are set because rows end one by one.
         greedy = GenerationConfig(do_sample=False, max_new_tokens=limit, eos_token_id=bundle.stops, pad_token_id=bundle.pad)
         tokens = bundle.model.generate(**inputs, past_key_values=bundle.family.cache(), generation_config=greedy)

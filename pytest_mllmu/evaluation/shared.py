@@ -135,12 +135,9 @@ class Shared:
         self, prompts: Sequence[Prompt], scored: Sequence[Sequence[Scored]], last: torch.Tensor, start: Callable[[list[int]], Rows]
     ) -> list[Response]:
         """``last``: logits of what follows each prompt; ``start`` gives rows that have read some of the prompts."""
-        written: dict[int, str] = {}
-        for rest in (False, True):
-            writers = [number for number, prompt in enumerate(prompts) if not prompt.options and bool(prompt.rest) == rest]
-            if writers:
-                texts = self._write([prompts[number] for number in writers], last[writers], partial(_some, start, writers))
-                written |= dict(zip(writers, texts, strict=True))
+        writers = [number for number, prompt in enumerate(prompts) if not prompt.options]
+        texts = self._write([prompts[number] for number in writers], last[writers], partial(_some, start, writers)) if writers else []
+        written = dict(zip(writers, texts, strict=True))
         return [response(prompt, scored[number], written.get(number, "")) for number, prompt in enumerate(prompts)]
 
     def _score(self, rows: Rows, prompts: Sequence[Prompt]) -> list[list[Scored]]:
@@ -158,12 +155,10 @@ class Shared:
         return found
 
     def _write(self, prompts: Sequence[Prompt], last: torch.Tensor, start: Callable[[list[int]], Rows]) -> list[str]:
-        """Greedy answers, all rows in step; a row leaves when its answer ends. All prompts have a rest, or none has."""
+        """Greedy answers, all rows in step; a row leaves when its answer ends."""
         tokens: list[list[int]] = [[] for _ in prompts]
         active, places = list(range(len(prompts))), list(range(len(prompts)))  # who still writes, and in which row
-        rows = start(active) if prompts[0].rest else None
-        if rows:
-            last = rows.read([prompt.rest for prompt in prompts])
+        rows: Rows | None = None
         while active:
             chosen = last.argmax(-1).tolist()
             for number, place in zip(active, places, strict=True):

@@ -114,10 +114,10 @@ def _count(block: Block, split: Split, modality: Modality, form: Form) -> str:
     for row in block.rows:
         found = [row.cell(split, modality, metric.name) for metric in form.metrics]
         if any(found):
-            people = max(cell.people for cell in found if cell)
-            return (
-                f"{split} {'/'.join(str(cell.questions) if cell else '-' for cell in found)} questions about {people} {'person' if people == 1 else 'people'}"
-            )
+            people = [str(cell.people) for cell in found if cell]
+            about = people[0] if len(set(people)) == 1 else "/".join(str(cell.people) if cell else "-" for cell in found)
+            questions = "/".join(str(cell.questions) if cell else "-" for cell in found)
+            return f"{split} {questions} questions about {about} {'person' if about == '1' else 'people'}"
     return ""
 
 

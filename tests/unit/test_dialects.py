@@ -123,20 +123,21 @@ def test_every_demonstration_brings_its_picture(bundle: Bundle) -> None:
         assert list(prompt.pictures) == pictures
         assert len(pictures) == (row.question.modality == "multimodal") * (1 + len(row.shown))
         each = bundle.family.image_text(bundle.processor, None).count("<image>")
-        assert [*prompt.tokens, *prompt.rest].count(bundle.processor.tokenizer.convert_tokens_to_ids("<image>")) == each * len(pictures)
+        assert list(prompt.tokens).count(bundle.processor.tokenizer.convert_tokens_to_ids("<image>")) == each * len(pictures)
         assert prompt.options == ()
         assert prompt.letter == (row.question.task == "classification")
         assert prompt.new_tokens == 50
 
 
-def test_a_prompt_that_ends_with_a_blank_brings_the_answers_own() -> None:
-    """Else the truth would be scored after two blanks."""
+def test_a_prompt_whose_blank_would_join_the_answer_has_no_probability_beside() -> None:
+    """The right answer in its usual tokens does not follow the blank that the model goes on from."""
     encoder, question = Encoder(random_bundle()), ask("generation", "multimodal", "Who?", "Ann")
     picture = benchmark().profiles[0].pictures[0]
-    (prompt,) = prompts(encoder, [Asked(question, picture)], Upstream())
     words = encoder.bundle.processor.tokenizer
-    assert words.decode([*prompt.tokens, *prompt.truths[0]]).endswith("ASSISTANT: Ann</s>")
-    assert words.decode([*prompt.tokens, *prompt.rest]).endswith("ASSISTANT: ")
+    (released,), (strict,) = (prompts(encoder, [Asked(question, picture)], dialect) for dialect in (Upstream(), Strict()))
+    assert words.decode(released.tokens).endswith("ASSISTANT: ")
+    assert released.truths == ()
+    assert words.decode([*strict.tokens, *strict.truths[0]]).endswith("ASSISTANT: Ann</s>")
 
 
 # --- who is asked ---
@@ -287,7 +288,7 @@ def test_the_line_of_each_dialect(whole: Benchmark) -> None:
     assert said(Strict(0, 11)).startswith("dialect: strict: 11 demonstrations from 11 people before each question, ")
     assert said(Upstream()) == (
         "dialect: upstream (released evaluation): 5 demonstrations from 1 person before multiple choice, 4 from 2 people before cloze, of the same set, "
-        "which leaks forgotten facts into the prompt; multiple choice by the first letter written, cloze by a substring"
+        "which leaks forgotten facts into the prompt (celebrities: without); multiple choice by the first letter written, cloze by a substring"
     )
     assert said(Submission()) == (
         "dialect: upstream-submission (evaluation of October 2024): 2 demonstrations from 2 people before multiple choice, of the retain set; "

@@ -218,3 +218,9 @@ def test_nothing_heavy_is_imported_with(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == ""
+
+
+def test_flash_attention_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_mllmu.settings.find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match="^--mllmu-attention: flash_attention_2 needs the package flash-attn, which is not installed; take"):
+        resolve({"method": "ga", "attention": "flash_attention_2"}, lambda key: None, {})
