@@ -222,5 +222,5 @@ def test_nothing_heavy_is_imported_with(module: str) -> None:
 
 def test_flash_attention_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_mllmu.settings.find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match="^--mllmu-attention: flash_attention_2 needs the package flash-attn, which is not installed; take"):
+    with pytest.raises(SettingsError, match=r"^--mllmu-attention: flash_attention_2 needs the package flash-attn, which is not installed; take"):
         resolve({"method": "ga", "attention": "flash_attention_2"}, lambda key: None, {})
