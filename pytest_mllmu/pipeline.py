@@ -138,7 +138,7 @@ class Pipeline:
                 step.advance(len(found))
 
             encoder = Encoder(bundle)
-            asker = engine.Engine(bundle, encoder, self.settings.batch)
+            asker = engine.Engine(encoder, self.settings.batch)
             responses = asker.answer(asking.prompts(encoder, rows, self.dialect, model.system), answered, known)
         if asker.path.startswith("one by one"):
             self.progress.say(f"{title}: {asker.path}")

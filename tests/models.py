@@ -69,7 +69,7 @@ def taught_bundle() -> Bundle:
 def answer(bundle: Bundle, rows: Sequence[Asked], batch: int | None = None, *, system: str = "", sharing: bool = True, path: str = "") -> list[Response]:
     """What a model answers; with ``path`` also asserts how it was asked."""
     encoder = Encoder(bundle)
-    engine = Engine(bundle, encoder, batch, sharing=sharing)
+    engine = Engine(encoder, batch, sharing=sharing)
     found = engine.answer(prompts(encoder, rows, DIALECTS["strict"], system))
     assert path in engine.path
     return found

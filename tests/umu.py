@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pytest_mllmu.benchmark.profiles import Benchmark, Modality, Profile, Question, Task
+from tests.files import ONLY
 
-ONLY = "train-00000-of-00001.parquet"
 COLUMNS = ("Biography", "MM_QA", "UM_QA", "Classify", "Cloze", "Generation")
 SIDES: dict[str, Modality] = {"unimodal": "unimodal", "muitimodal": "multimodal"}
 SCHEMA = pa.schema([("ID", pa.string()), ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), *((column, pa.string()) for column in COLUMNS)])

@@ -80,7 +80,7 @@ def ours(bundle: Bundle, rows: Sequence[Row]) -> dict[str, str]:
     """What our evaluation answers, by question id, doing what the released one does: right and wrong answers are not scored beside."""
     encoder = Encoder(bundle)
     prompts = [replace(prompt, truths=()) for prompt in asking.prompts(encoder, [row.asked for row in rows], DIALECTS["upstream"])]
-    return {response.question: response.answer for response in Engine(bundle, encoder).answer(prompts)}
+    return {response.question: response.answer for response in Engine(encoder).answer(prompts)}
 
 
 # --- the released way, in its own words: nothing of ours is used but the model and the data ---

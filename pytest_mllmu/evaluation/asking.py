@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mllmu.benchmark.profiles import Picture, Profile, Question
+from pytest_mllmu.training.batches import Encoder, shared_length
 
 if TYPE_CHECKING:
     from pytest_mllmu.evaluation.dialects import Dialect
-    from pytest_mllmu.training.batches import Encoder
 
 AT_ONCE = 2048
 """Prompts that are turned into tokens together."""
@@ -55,6 +55,11 @@ class Prompt:
     new_tokens: int = 50
     letter: bool = False
 
+    @property
+    def answers(self) -> tuple[tuple[int, ...], ...]:
+        """The tokens of everything that is scored: options, or truths."""
+        return (*(option for _, option in self.options), *self.truths)
+
 
 def asked(rows: Iterable[tuple[Profile, Question]]) -> list[Asked]:
     """Every question with one of its person's pictures; which one depends on the question's id alone."""
@@ -94,7 +99,7 @@ def _answers(row: Asked, dialect: Dialect) -> list[str]:
 
 def _prompt(row: Asked, dialect: Dialect, tokens: tuple[int, ...], wholes: Sequence[tuple[int, ...]]) -> Prompt:
     question = row.question
-    shared = min(_shared(tokens, whole) for whole in wholes) if wholes else len(tokens)
+    shared = min(shared_length(tokens, whole) for whole in wholes) if wholes else len(tokens)
     ends = tuple(whole[shared:] for whole in wholes)
     options = tuple((letter, end) for (letter, _), end in zip(question.options, ends, strict=False))
     # Where the prompt's last token is joined to the answer (a released prompt ends in a blank), the right answer in its usual tokens does not follow what
@@ -110,7 +115,3 @@ def _prompt(row: Asked, dialect: Dialect, tokens: tuple[int, ...], wholes: Seque
         dialect.new_tokens,
         letter=bool(question.options) and not options,
     )
-
-
-def _shared(one: Sequence[int], other: Sequence[int]) -> int:
-    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other)))

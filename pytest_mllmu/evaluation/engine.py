@@ -7,7 +7,7 @@ is decoded greedily. Which path ran is said in the result; the fast one is used 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_mllmu.evaluation.asking import Prompt
 from pytest_mllmu.evaluation.responses import Response
@@ -29,8 +29,8 @@ CLOSE, CLOSE_IN_HALF = 1e-3, 5e-2
 class Engine:
     """``path`` says how questions are asked: "prefix tree", or with the reason why not, "shared prefixes" or "one by one"."""
 
-    def __init__(self, bundle: Bundle, encoder: Encoder | None = None, batch: int | None = None, *, sharing: bool = True) -> None:
-        self._bundle, self._encoder = bundle, encoder or Encoder(bundle)
+    def __init__(self, encoder: Encoder, batch: int | None = None, *, sharing: bool = True) -> None:
+        self._encoder = encoder
         self._batch, self._sharing = batch or BATCH, sharing
         self.path = ""
 
@@ -48,7 +48,7 @@ class Engine:
             return []
         with torch.inference_mode():
             path = self._path(prompts)
-            for part in path.answers([prompt for prompt in prompts if prompt.question.id not in found], self._tried):
+            for part in path.answers([prompt for prompt in prompts if prompt.question.id not in found]):
                 found |= {response.question: response for response in part}
                 answered(part)
         return [found[prompt.question.id] for prompt in prompts]
@@ -61,27 +61,13 @@ class Engine:
         reason = "" if self._sharing else "as asked for"
         for name, tree in (("prefix tree", True), ("shared prefixes", False)) if self._sharing else ():
             shared = Shared(self._encoder, self._batch, tree=tree)
-            why = _differ(self._bundle, plain, shared, prompts)
+            why = _differ(self._encoder.bundle, plain, shared, prompts)
             if not why:
                 self.path = f"{name} ({reason})" if reason else name
                 return shared
             reason = reason or why
         self.path = f"one by one ({reason})"
         return plain
-
-    def _tried(self, ask: Callable[[], Any]) -> str:
-        """Runs something; what the device says when its memory was not enough, else nothing."""
-        import torch
-
-        try:
-            ask()
-        except torch.OutOfMemoryError as error:
-            problem = said(error)
-        else:
-            return ""
-        if self._bundle.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return problem
 
 
 def _differ(bundle: Bundle, plain: Plain, shared: Shared, prompts: Sequence[Prompt]) -> str:

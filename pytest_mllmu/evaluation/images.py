@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Picture
 from pytest_mllmu.training.batches import Encoder
+from pytest_mllmu.training.features import as_inputs, image_features
 
 if TYPE_CHECKING:
     import torch
@@ -39,12 +40,10 @@ class Images:
 
     def inputs(self, pictures: Sequence[Picture]) -> dict[str, Any]:
         """Model inputs for the pictures in their order, row by row."""
-        from transformers.modeling_outputs import BaseModelOutputWithPooling
-
         if not pictures:
             return {}
         self.look(pictures)
-        return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=[part for picture in pictures for part in self._known[picture]])}}
+        return as_inputs([part for picture in pictures for part in self._known[picture]])
 
     def _features(self, pictures: Sequence[Picture]) -> Iterator[list[torch.Tensor]]:
         found = self._compute(pictures)
@@ -54,9 +53,4 @@ class Images:
 
     def _compute(self, pictures: Sequence[Picture]) -> list[torch.Tensor]:
         bundle = self._encoder.bundle
-        pixels = bundle.family.join([self._encoder.pixels(picture) for picture in pictures])
-        found = bundle.model.get_image_features(**{key: value.to(bundle.device) for key, value in pixels.items()}).pooler_output
-        # Some models give a tensor with an image a row, others a list with a tensor an image: joined along the first dimension they are the same.
-        if isinstance(found, list | tuple):
-            return [*found]
-        return [row[None] for row in found] if found.dim() == 3 else [found]
+        return image_features(bundle, bundle.family.join([self._encoder.pixels(picture) for picture in pictures]))

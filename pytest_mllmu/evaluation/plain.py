@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Picture
 from pytest_mllmu.evaluation.asking import Prompt
-from pytest_mllmu.evaluation.reading import Scored, finished, response, smaller, text_of
+from pytest_mllmu.evaluation.reading import Scored, finished, response, scored, smaller, text_of
 from pytest_mllmu.evaluation.responses import Response
+from pytest_mllmu.models.said import said
 from pytest_mllmu.training.batches import Encoder
 
 if TYPE_CHECKING:
@@ -21,35 +22,36 @@ class Plain:
     def __init__(self, encoder: Encoder, limit: int) -> None:
         self._encoder, self._bundle, self.limit = encoder, encoder.bundle, limit
 
-    def answers(self, prompts: Sequence[Prompt], tried: Callable[[Callable[[], Any]], str]) -> Iterator[list[Response]]:
+    def answers(self, prompts: Sequence[Prompt]) -> Iterator[list[Response]]:
         """As ``Shared.answers``."""
+        import torch
+
         order = sorted(prompts, key=lambda prompt: (len(prompt.pictures), bool(prompt.options), prompt.new_tokens, len(prompt.tokens)))
         while order:
             kind = _kind(order[0])
             taken = [prompt for prompt in order[: self.limit] if _kind(prompt) == kind]
-            done: list[Response] = []
-
-            def ask(taken: list[Prompt] = taken, done: list[Response] = done) -> None:
-                done += self._ask(taken)
-
-            if problem := tried(ask):
-                self.limit = smaller(self.limit, problem)
+            try:
+                done = self._ask(taken)
+            except torch.OutOfMemoryError as error:
+                problem = said(error)
             else:
                 order = order[len(taken) :]
                 yield done
+                continue
+            self.limit = smaller(self.limit, problem)  # not in the except clause, where the error still holds what was computed
 
     def _ask(self, prompts: Sequence[Prompt]) -> list[Response]:
-        answers = [(prompt, answer) for prompt in prompts for answer in (*(option for _, option in prompt.options), *prompt.truths)]
-        scored: list[Scored] = []
+        answers = [(prompt, answer) for prompt in prompts for answer in prompt.answers]
+        found: list[Scored] = []
         for start in range(0, len(answers), self.limit):
-            scored += self._score(answers[start : start + self.limit])
+            found += self._score(answers[start : start + self.limit])
         written = [""] * len(prompts) if prompts[0].options else self._write(prompts)
-        found, place = [], 0
+        responses, place = [], 0
         for prompt, text in zip(prompts, written, strict=True):
-            end = place + len(prompt.options) + len(prompt.truths)
-            found.append(response(prompt, scored[place:end], text))
+            end = place + len(prompt.answers)
+            responses.append(response(prompt, found[place:end], text))
             place = end
-        return found
+        return responses
 
     def last(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
         """As ``Shared.last``: one prompt at a time."""
@@ -69,15 +71,7 @@ class Plain:
         asked = torch.tensor([[False] * (longest - len(answer)) + [True] * len(answer) for _, answer in answers], device=self._bundle.device)
         inputs = self._inputs([(*prompt.tokens, *answer) for prompt, answer in answers], [prompt.pictures for prompt, _ in answers])
         logits = self._bundle.family.answer_logits(self._bundle.model, inputs, asked).float()
-        tokens = torch.tensor([token for _, answer in answers for token in answer], device=self._bundle.device)
-        values = (-torch.nn.functional.cross_entropy(logits, tokens, reduction="none")).tolist()
-        hits = (logits.argmax(-1) == tokens).tolist()
-        found, place = [], 0
-        for _, answer in answers:
-            end = place + len(answer)
-            found.append(Scored(tuple(values[place:end]), tuple(hits[place:end])))
-            place = end
-        return found
+        return scored(logits, range(len(logits)), [answer for _, answer in answers])
 
     def _write(self, prompts: Sequence[Prompt]) -> list[str]:
         from transformers import GenerationConfig

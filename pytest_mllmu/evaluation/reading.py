@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
 from pytest_mllmu.errors import ModelError
 from pytest_mllmu.evaluation.asking import Prompt
 from pytest_mllmu.evaluation.responses import Response, Truth
 from pytest_mllmu.models.families import Bundle
+
+if TYPE_CHECKING:
+    import torch
 
 DIGITS = 4
 """Of log-probabilities: rounded so that the order of sums cannot show."""
@@ -49,8 +54,25 @@ def text_of(bundle: Bundle, tokens: Sequence[int]) -> str:
     return str(bundle.processor.tokenizer.decode(kept, skip_special_tokens=True)).strip()
 
 
+def scored(logits: torch.Tensor, sources: Sequence[int], answers: Sequence[Sequence[int]]) -> list[Scored]:
+    """Some answers read off ``logits`` (places, vocabulary); ``sources`` says from which place each token is predicted, answer by answer."""
+    import torch
+
+    if not sources:
+        return []
+    source = torch.tensor(sources, device=logits.device)
+    target = torch.tensor([token for answer in answers for token in answer], device=logits.device)
+    values = (logits[source, target] - logits.logsumexp(-1)[source]).tolist()
+    hits = (logits.argmax(-1)[source] == target).tolist()
+    ends = list(accumulate(map(len, answers)))
+    return [Scored(tuple(values[start:end]), tuple(hits[start:end])) for start, end in pairwise([0, *ends])]
+
+
 def smaller(limit: int, problem: str) -> int:
-    """How many rows at a time to try after ``limit`` were too many. Raises ModelError when it was a single one."""
+    """How many rows at a time to try after ``limit`` were too many for the memory. Raises ModelError when it was a single one."""
+    import torch
+
     if limit == 1:
         raise ModelError(f"the memory is not enough for one question: {problem}")
+    torch.cuda.empty_cache()
     return limit // 2

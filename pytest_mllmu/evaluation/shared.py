@@ -1,8 +1,8 @@
 """The fast path: what prompts have in common is read once.
 
 A root (system prompt, demonstrations) is read once for all, a trunk (picture) once a person and root, a branch once a question, and what is scored or
-written goes on from there, over the same cache. Rows are copied from level to level and masks are ordinary ones: it is the simpler of two designs (the
-other keeps one copy and a mask that is a tree), fast enough, and right for every decoder that takes a cache, a mask and positions.
+written goes on from there, over the same cache. Branches and what is scored after them stand side by side on lines with a mask (``twigs.py``); for a
+model that does not take one, each has a row of its own over a copied cache, with ordinary masks (docs/performance.md compares the two).
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_mllmu.benchmark.profiles import Picture
 from pytest_mllmu.evaluation.asking import Prompt
 from pytest_mllmu.evaluation.images import Images
-from pytest_mllmu.evaluation.reading import Scored, finished, response, smaller, text_of
+from pytest_mllmu.evaluation.reading import Scored, finished, response, scored, smaller, text_of
 from pytest_mllmu.evaluation.responses import Response
 from pytest_mllmu.evaluation.rows import Rows
 from pytest_mllmu.evaluation.tree import Branch, Group, Trunk, groups
 from pytest_mllmu.evaluation.twigs import Leaf, lines, read
+from pytest_mllmu.models.said import said
 from pytest_mllmu.training.batches import Encoder
 
 if TYPE_CHECKING:
@@ -46,40 +47,43 @@ class Shared:
         self._width = width or (WIDTH if self._bundle.device.type == "cpu" else WIDTH_ON_GPU)
         self._images = Images(encoder)
 
-    def answers(self, prompts: Sequence[Prompt], tried: Callable[[Callable[[], Any]], str]) -> Iterator[list[Response]]:
-        """The responses to all prompts, in the order in which they are ready. ``tried`` runs something and says what was wrong if the
-        memory was not enough: then fewer rows are tried, without those that are answered already. Raises ModelError when there are no fewer."""
+    def answers(self, prompts: Sequence[Prompt]) -> Iterator[list[Response]]:
+        """The responses to all prompts, some at a time, in the order in which they are ready. When the memory is not enough fewer are tried at a time,
+        without those that are answered already. Raises ModelError when there are no fewer."""
         todo = groups(prompts, self._bundle.image_token, self._encoder.size)
         for group in todo:
             self._images.look(group.shown)
         for part in _parts(todo):
-            pictures = [trunk.picture for _, trunks in part for trunk in trunks if trunk.picture]
             for group, trunks in part:
-                yield from self._group(group, trunks, tried)
-            self._images.forget(pictures)
+                yield from self._group(group, trunks)
+            self._images.forget([trunk.picture for _, trunks in part for trunk in trunks if trunk.picture])
 
-    def _group(self, group: Group, trunks: Sequence[Trunk], tried: Callable[[Callable[[], Any]], str]) -> Iterator[list[Response]]:
+    def _group(self, group: Group, trunks: Sequence[Trunk]) -> Iterator[list[Response]]:
+        import torch
+
         waiting = deque(trunks)
-        root: list[Rows] = []
+        root: Rows | None = None
         while waiting:
             taken = [waiting.popleft() for _ in range(min(self.limit, len(waiting)))]
             leaves = [(number, branch) for number, trunk in enumerate(taken) for branch in trunk.branches]
             leaves.sort(key=lambda leaf: (bool(leaf[1].prompt.options), leaf[1].prompt.letter, len(leaf[1].tokens)))
-            read: list[Rows] = []
+            rows: Rows | None = None
             while leaves:
-                part, done = leaves[: self.limit], list[Response]()
-
-                def ask(taken: list[Trunk] = taken, part: Leaves = part, read: list[Rows] = read, done: list[Response] = done) -> None:
-                    root[:] = root or [self._root(group)]
-                    read[:] = read or [self._read(root[0], group, taken)]
-                    done += self._side_by_side(read[0], part) if self._tree else self._branches(read[0], part)
-
-                if problem := tried(ask):
-                    self.limit = smaller(self.limit, problem)
-                    waiting.extendleft(reversed(_left(taken, leaves)))  # their caches go, and fewer are read at a time
-                    break
-                leaves = leaves[len(part) :]
-                yield done
+                part = leaves[: self.limit]
+                try:
+                    root = self._root(group) if root is None else root
+                    rows = self._read(root, group, taken) if rows is None else rows
+                    done = self._side_by_side(rows, part) if self._tree else self._branches(rows, part)
+                except torch.OutOfMemoryError as error:
+                    problem = said(error)
+                else:
+                    leaves = leaves[len(part) :]
+                    yield done
+                    continue
+                rows = None  # its caches go, and fewer are read at a time
+                self.limit = smaller(self.limit, problem)
+                waiting.extendleft(reversed(_left(taken, leaves)))
+                break
 
     def last(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
         """The logits of what follows each prompt, by question: what a check of this path compares."""
@@ -120,7 +124,7 @@ class Shared:
 
     def _lines(self, trunks: Rows, leaves: Leaves) -> tuple[list[int], torch.Tensor, list[list[Scored]], list[tuple[int, int, int]], Rows]:
         """The leaves read side by side: their places in the order of all that follows, logits, scores, columns, and the rows that hold them."""
-        made = [(trunk, Leaf(branch.tokens, _answers(branch.prompt))) for trunk, branch in leaves]
+        made = [(trunk, Leaf(branch.tokens, branch.prompt.answers)) for trunk, branch in leaves]
         shared = lines(made, self._width)
         room = max(sum(len(made[place][1]) for place in places) for _, places in shared)
         rows = trunks.select([trunk for trunk, _ in shared], room)
@@ -142,16 +146,16 @@ class Shared:
 
     def _score(self, rows: Rows, prompts: Sequence[Prompt]) -> list[list[Scored]]:
         """How probable the model finds each answer of each prompt."""
-        twigs = [(number, answer) for number, prompt in enumerate(prompts) for answer in _answers(prompt)]
+        twigs = [(number, answer) for number, prompt in enumerate(prompts) for answer in prompt.answers]
         found: list[list[Scored]] = [[] for _ in prompts]
         order = sorted(range(len(twigs)), key=lambda number: len(twigs[number][1]))
-        scored: dict[int, Scored] = {}
+        known: dict[int, Scored] = {}
         for start in range(0, len(order), self.limit):
             part = order[start : start + self.limit]
             answers = [twigs[number][1] for number in part]
-            scored |= dict(zip(part, _scores(rows, [twigs[number][0] for number in part], answers), strict=True))
+            known |= dict(zip(part, _scores(rows, [twigs[number][0] for number in part], answers), strict=True))
         for number, (prompt, _) in enumerate(twigs):
-            found[prompt].append(scored[number])
+            found[prompt].append(known[number])
         return found
 
     def _write(self, prompts: Sequence[Prompt], last: torch.Tensor, start: Callable[[list[int]], Rows]) -> list[str]:
@@ -213,11 +217,6 @@ def _some(start: Callable[[list[int]], Rows], numbers: Sequence[int], chosen: Se
     return start([numbers[place] for place in chosen])
 
 
-def _answers(prompt: Prompt) -> tuple[tuple[int, ...], ...]:
-    """What is scored after a prompt."""
-    return (*(option for _, option in prompt.options), *prompt.truths)
-
-
 def _left(trunks: Sequence[Trunk], leaves: Leaves) -> list[Trunk]:
     """The trunks of some leaves, with those leaves only."""
     found = [(trunk, tuple(branch for place, branch in leaves if place == number)) for number, trunk in enumerate(trunks)]
@@ -228,28 +227,13 @@ def _scores(rows: Rows, places: Sequence[int], answers: Sequence[Sequence[int]])
     """Log-probability of each token of some answers that follow rows at ``places``, and whether it is the most probable one."""
     import torch
 
-    first = rows.last[list(places)]
     fed = [answer[:-1] for answer in answers]  # nothing follows an end
-    width = max(map(len, fed))
-    device = rows.bundle.device
-    targets = torch.tensor([answer[0] for answer in answers], device=device)
-    values, hits = [_chosen(first, targets)], [first.argmax(-1) == targets]
+    logits, width = rows.last[list(places)], max(map(len, fed))
     if width:
-        at = torch.tensor([[False] * (width - len(row)) + [True] * len(row) for row in fed], device=device)
-        logits = rows.select(places).read(fed, at)
-        rest = torch.tensor([token for answer in answers for token in answer[1:]], device=device)
-        values.append(_chosen(logits, rest))
-        hits.append(logits.argmax(-1) == rest)
-    flat, right = torch.cat(values).tolist(), torch.cat(hits).tolist()
-    found, place = [], len(answers)
+        at = torch.tensor([[False] * (width - len(row)) + [True] * len(row) for row in fed], device=rows.bundle.device)
+        logits = torch.cat([logits, rows.select(places).read(fed, at)])
+    sources, place = list[int](), len(answers)
     for number, row in enumerate(fed):
-        end = place + len(row)
-        found.append(Scored((flat[number], *flat[place:end]), (right[number], *right[place:end])))
-        place = end
-    return found
-
-
-def _chosen(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    return -torch.nn.functional.cross_entropy(logits, tokens, reduction="none")
+        sources += [number, *range(place, place + len(row))]
+        place += len(row)
+    return scored(logits, sources, answers)

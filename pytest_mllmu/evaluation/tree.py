@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pytest_mllmu.benchmark.profiles import Picture
 from pytest_mllmu.evaluation.asking import Prompt
+from pytest_mllmu.training.batches import shared_length
 
 
 @dataclass(frozen=True)
@@ -70,4 +71,4 @@ def _place(tokens: Sequence[int], token: int, number: int) -> int:
 def _common(rows: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """What all rows begin with: the common beginning of the least and the greatest."""
     low, high = min(rows), max(rows)
-    return low[: next((place for place, pair in enumerate(zip(low, high, strict=False)) if pair[0] != pair[1]), min(len(low), len(high)))]
+    return low[: shared_length(low, high)]

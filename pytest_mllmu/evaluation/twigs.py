@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_mllmu.evaluation.reading import Scored
+from pytest_mllmu.evaluation.reading import Scored, scored
 
 if TYPE_CHECKING:
     import torch
@@ -98,38 +98,19 @@ def read(rows: Rows, leaves: Sequence[Sequence[Leaf]]) -> tuple[torch.Tensor, li
     same = branches[:, :, None] == branches[:, None, :]
     sees = (same & ((twigs[:, None, :] == 0) | (twigs[:, :, None] == twigs[:, None, :]))).tril()
     logits = rows.read_lines(tokens, places.clamp(min=0), sees, marks)
-    flat = [leaf for some in leaves for leaf in some]
-    return _scored(logits, flat, where)
+    return *_read_off(logits, [leaf for some in leaves for leaf in some]), where
 
 
-def _scored(
-    logits: torch.Tensor, leaves: Sequence[Leaf], where: list[tuple[int, int, int]]
-) -> tuple[torch.Tensor, list[list[Scored]], list[tuple[int, int, int]]]:
-    """Each marked token's logits, in order: the last of a branch, then those of its twigs."""
-    import torch
-
+def _read_off(logits: torch.Tensor, leaves: Sequence[Leaf]) -> tuple[torch.Tensor, list[list[Scored]]]:
+    """The logits of marked tokens come in order: the last of a branch, then those of its twigs."""
     firsts: list[int] = []
     sources: list[int] = []
-    targets: list[int] = []
     mark = 0
     for leaf in leaves:
         firsts.append(mark)
         mark += 1
         for answer in leaf.answers:
             sources += [firsts[-1], *range(mark, mark + len(answer) - 1)]
-            targets += answer
             mark += len(answer) - 1
-    last = logits[torch.tensor(firsts, device=logits.device)]
-    if not targets:
-        return last, [[] for _ in leaves], where
-    source, target = torch.tensor(sources, device=logits.device), torch.tensor(targets, device=logits.device)
-    values = (logits[source, target] - logits.logsumexp(-1)[source]).tolist()
-    hits = (logits.argmax(-1)[source] == target).tolist()
-    found, place = [], 0
-    for leaf in leaves:
-        scores = []
-        for answer in leaf.answers:
-            scores.append(Scored(tuple(values[place : place + len(answer)]), tuple(hits[place : place + len(answer)])))
-            place += len(answer)
-        found.append(scores)
-    return last, found, where
+    found = iter(scored(logits, sources, [answer for leaf in leaves for answer in leaf.answers]))
+    return logits[firsts], [[next(found) for _ in leaf.answers] for leaf in leaves]

@@ -59,6 +59,11 @@ class Batch:
     """Only when rows are packed (``inputs`` are then not one line a row): the flat places of the hidden states that answer tokens are predicted from."""
 
 
+def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two rows begin with alike."""
+    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other)))
+
+
 class Encoder:
     """Turns text and pictures into batches for one model; a picture is decoded once while the cache has room."""
 
@@ -74,24 +79,19 @@ class Encoder:
 
     def example(self, text: str, answer: str, modality: Modality, picture: Picture | None, system: str = "") -> Example:
         """The answer begins as the family says and closes with the end token, which the released collate forgets."""
-        family, processor = self.bundle.family, self.bundle.processor
         asked, image = self._asked(text, modality, picture, system)
         prompt = self._tokens(asked, image)
-        whole = self._tokens(f"{asked}{family.lead(processor)}{self._plain(answer)}", image)
-        shared = next((place for place, pair in enumerate(zip(prompt, whole, strict=False)) if pair[0] != pair[1]), min(len(prompt), len(whole)))
+        whole = self._tokens(self.answered(asked, answer), image)
+        shared = shared_length(prompt, whole)
         return Example(prompt[:shared], (*whole[shared:], self.bundle.eos), picture if modality == "multimodal" else None)
 
-    def tokens(self, text: str, pictures: Sequence[Picture]) -> tuple[int, ...]:
-        """The tokens of a whole prompt with a placeholder for each of the pictures."""
-        return self._tokens(text, tuple(map(self._image_text, pictures)))
-
     def many_tokens(self, rows: Sequence[tuple[str, Sequence[Picture]]]) -> list[tuple[int, ...]]:
-        """Those of several."""
+        """The tokens of whole prompts with a placeholder for each of their pictures."""
         texts = [(text, tuple(map(self._image_text, pictures))) for text, pictures in rows]
         return [tuple(row) for row in self.bundle.family.many_tokens(self.bundle.processor, texts)] if texts else []
 
     def answered(self, text: str, answer: str) -> str:
-        """Such a prompt and an answer to it."""
+        """A prompt and an answer to it, in words."""
         lead = self.bundle.family.lead(self.bundle.processor)
         if text.endswith(" "):  # a released prompt brings the blank itself
             lead = lead.lstrip(" ")

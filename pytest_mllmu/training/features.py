@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,7 @@ class Features:
 
     def inputs(self, pictures: Sequence[Picture], pixels: Callable[[Picture], dict[str, torch.Tensor]]) -> dict[str, Any]:
         """Model inputs in the place of the pictures' pixels, in their order."""
-        from transformers.modeling_outputs import BaseModelOutputWithPooling
-
-        return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=[self._of(picture, pixels) for picture in pictures])}}
+        return as_inputs([self._of(picture, pixels) for picture in pictures])
 
     def _of(self, picture: Picture, pixels: Callable[[Picture], dict[str, torch.Tensor]]) -> torch.Tensor:
         key = picture.digest
@@ -50,10 +48,23 @@ class Features:
     def _compute(self, pixels: dict[str, torch.Tensor]) -> torch.Tensor:
         import torch
 
-        model = self._bundle.model
-        with torch.no_grad(), _asleep(self._bundle.family.vision(model)):
-            found: torch.Tensor = model.get_image_features(**{key: value.to(self._bundle.device) for key, value in pixels.items()}).pooler_output[0]
-        return found
+        with torch.no_grad(), _asleep(self._bundle.family.vision(self._bundle.model)):
+            return image_features(self._bundle, pixels)[0]
+
+
+def image_features(bundle: Bundle, pixels: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+    """What the model makes of some images' pixels: tensors that, joined along their first dimension, stand in the images' place."""
+    found = bundle.model.get_image_features(**{key: value.to(bundle.device) for key, value in pixels.items()}).pooler_output
+    if isinstance(found, list | tuple):  # a tensor an image
+        return [*found]
+    return [row[None] for row in found] if found.dim() == 3 else [found]  # an image a row
+
+
+def as_inputs(features: list[torch.Tensor]) -> dict[str, Any]:
+    """Model inputs in the place of pixels, for the images in their order."""
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+    return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features)}}
 
 
 def can(bundle: Bundle) -> bool:

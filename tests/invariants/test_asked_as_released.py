@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.evaluation.asking import Asked, Shown
 from pytest_mllmu.models.families import Bundle
 from tests.models import person, processor, random_bundle
+from tests.scripts import performance
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -50,12 +48,7 @@ CELLS = sorted(PROMPTS)
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    path = Path(__file__).parents[2] / "benchmarks" / "performance" / "evaluation.py"
-    spec = importlib.util.spec_from_file_location("performance_of_evaluation", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = performance("evaluation")
     module.small_processor = processor
     return module
 

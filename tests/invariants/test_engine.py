@@ -136,7 +136,7 @@ def test_too_little_memory_means_fewer_rows_and_nothing_is_asked_twice(rows: lis
     monkeypatch.setattr(Rows, "_run", small)
     given: list[str] = []
     encoder = Encoder(bundle)
-    found = Engine(bundle, encoder, 32).answer(prompts(encoder, rows, DIALECTS["strict"]), lambda part: given.extend(response.question for response in part))
+    found = Engine(encoder, 32).answer(prompts(encoder, rows, DIALECTS["strict"]), lambda part: given.extend(response.question for response in part))
     for one, other in zip(whole, found, strict=True):
         agree(one, other)
     assert sorted(given) == sorted(row.question.id for row in rows)
@@ -151,7 +151,7 @@ def test_a_question_that_does_not_fit_alone_is_one_line(rows: list[Asked], monke
     encoder = Encoder(bundle)
     for path, name in ((Plain, "_ask"), (Shared, "_side_by_side")):
         monkeypatch.setattr(path, name, full)
-        engine = Engine(bundle, encoder, 4, sharing=path is Shared)
+        engine = Engine(encoder, 4, sharing=path is Shared)
         with pytest.raises(ModelError, match=r"^the memory is not enough for one question: CUDA out of memory\. Tried to allocate a lot\.$"):
             engine.answer(prompts(encoder, rows[:3], DIALECTS["strict"]))
 
@@ -284,7 +284,7 @@ def test_responses_are_given_as_they_come(rows: list[Asked]) -> None:
     bundle, parts = random_bundle(), []
     encoder = Encoder(bundle)
     for sharing in (True, False):
-        Engine(bundle, encoder, 4, sharing=sharing).answer(prompts(encoder, rows[:18], DIALECTS["strict"]), parts.append)
+        Engine(encoder, 4, sharing=sharing).answer(prompts(encoder, rows[:18], DIALECTS["strict"]), parts.append)
         assert len(parts) > 2
         assert sorted(response.question for part in parts for response in part) == sorted(row.question.id for row in rows[:18])
         parts.clear()

@@ -22,10 +22,9 @@ from pytest_mllmu.benchmark.profiles import Benchmark, TrainingPair
 from pytest_mllmu.benchmark.splits import draw
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.errors import DataError, SettingsError
+from tests.files import ONLY, Rows, change
 
 PERCENT = 30
-ONLY = "train-00000-of-00001.parquet"
-Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +43,6 @@ def exported(small: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path
 def data(exported: Path, tmp_path: Path) -> Path:
     """A copy of the exported data, to be spoiled."""
     return Path(shutil.copytree(exported, tmp_path / "data"))
-
-
-def change(path: Path, edit: Callable[[Rows], Any], schema: Callable[[pa.Schema], pa.Schema] = lambda schema: schema) -> Path:
-    """Rewrite a file with ``edit`` done to its rows."""
-    table = pq.read_table(path)
-    rows = table.to_pylist()
-    edit(rows)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema(table.schema)), path)
-    return path
 
 
 def retyped(column: str, kind: Any) -> Callable[[pa.Schema], pa.Schema]:

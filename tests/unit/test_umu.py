@@ -20,10 +20,10 @@ from pytest_mllmu.benchmark.profiles import Benchmark, Profile, TrainingPair
 from pytest_mllmu.benchmark.splits import draw
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.errors import DataError
-from tests.umu import ONLY, plain_json, write
+from tests.files import ONLY, change
+from tests.umu import plain_json, write
 
 PERCENT = 30
-Rows = list[dict[str, Any]]
 HERE = Place(Path("some.parquet"), 4, "cell")
 
 
@@ -50,14 +50,6 @@ def written(small: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(written: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "data"))
-
-
-def change(path: Path, edit: Callable[[Rows], Any], schema: Callable[[pa.Schema], pa.Schema] = lambda schema: schema) -> Path:
-    table = pq.read_table(path)
-    rows = table.to_pylist()
-    edit(rows)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema(table.schema)), path)
-    return path
 
 
 def refused(data: Path) -> DataError:

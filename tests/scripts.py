@@ -1,0 +1,18 @@
+"""The scripts of benchmarks/performance as modules."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def performance(name: str) -> Any:
+    path = Path(__file__).parents[1] / "benchmarks" / "performance" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"performance_of_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
