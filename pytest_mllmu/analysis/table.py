@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from pytest_mllmu.analysis.statistics import Groups, bootstrap, group, mean
+from pytest_mllmu.analysis.statistics import Groups, group, mean, mean_interval
 from pytest_mllmu.benchmark.profiles import SPLITS, Split
 from pytest_mllmu.errors import StoreError
-from pytest_mllmu.scoring.metrics import METRICS, Metric
+from pytest_mllmu.scoring.metrics import DEGENERATE, METRICS, TABLE_METRICS, Metric
 from pytest_mllmu.scoring.scores import Score
 
 View = Literal["multimodal", "unimodal", "both"]
@@ -18,14 +18,15 @@ View = Literal["multimodal", "unimodal", "both"]
 
 VIEWS: tuple[View, ...] = get_args(View)
 NAN = float("nan")
+KEPT = frozenset({*(metric.name for metric in TABLE_METRICS), DEGENERATE.name})
+"""Metrics whose sums per person are stored with a table, so that a later run can be compared with it in pairs."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """The mean of one metric with its 95% interval, in the metric's unit, over ``questions`` questions about ``people`` people.
 
-    ``chance`` is what guessing earns. ``groups`` (sums and counts per person) lets two models be compared in pairs;
-    it is not stored with a table: the scores of a run hold it.
+    ``chance`` is what guessing earns. ``groups`` (sums and counts per person) lets two models be compared in pairs.
     """
 
     metric: str
@@ -40,12 +41,19 @@ class Cell:
     groups: Groups = field(default_factory=dict, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "groups"}
+        row = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "groups"}
+        if self.metric not in KEPT or self.modality == "both":
+            return row
+        sums, asked = zip(*self.groups.values(), strict=True) if self.groups else ((), ())
+        return row | {"sums": list(sums), "asked": list(asked)}  # not rounded: a run that did not change has to compare as unchanged
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Cell:
+    def from_json(cls, row: Mapping[str, Any], people: Sequence[str] = ()) -> Cell:
+        """``people`` are those whose sums and counts the row holds."""
         value, low, high, chance = (NAN if row[key] is None else float(row[key]) for key in ("value", "low", "high", "chance"))
-        return cls(row["metric"], row["split"], row["modality"], value, low, high, int(row["questions"]), int(row["people"]), chance)
+        sums = zip(people, row["sums"], row["asked"], strict=True) if row.get("sums") else ()
+        groups = {person: (float(total), int(count)) for person, total, count in sums}
+        return cls(row["metric"], row["split"], row["modality"], value, low, high, int(row["questions"]), int(row["people"]), chance, groups)
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,24 @@ class Row:
         return self._by_key.get((split, modality, metric))
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "title": self.title, "forget": self.forget, "cells": [cell.to_json() for cell in self.cells]}
+        """Whom the sums of a cell are about is said once for all cells with the same people."""
+        people: list[list[str]] = []
+        rows = []
+        for cell in self.cells:
+            row = cell.to_json()
+            if row.get("sums"):
+                about = list(cell.groups)
+                if about not in people:
+                    people.append(about)
+                row["about"] = people.index(about)
+            rows.append(row)
+        return {"name": self.name, "title": self.title, "forget": self.forget, "people": people, "cells": rows}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Row:
+        people = [[str(person) for person in about] for about in row["people"]]
+        cells = [Cell.from_json(cell, people[cell["about"]] if cell.get("sums") else ()) for cell in row["cells"]]
+        return cls(row["name"], row["title"], tuple(cells), row["forget"])
 
 
 @dataclass(frozen=True)
@@ -82,16 +107,16 @@ class Table:
     def from_json(cls, data: Mapping[str, Any]) -> Table:
         """Raises StoreError when ``data`` is not what ``to_json`` gives."""
         try:
-            return cls(tuple(Row(row["name"], row["title"], tuple(Cell.from_json(cell) for cell in row["cells"]), row["forget"]) for row in data["rows"]))
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(tuple(Row.from_json(row) for row in data["rows"]))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise StoreError(f"not a table of results ({error!r})") from None
 
 
-def build_row(name: str, title: str, scores: Sequence[Score], seed: int, forget: int = 0) -> Row:
-    """The row of one model from its scores, in any order; ``seed`` is the bootstrap's. Cells without a question are left out."""
+def build_row(name: str, title: str, scores: Sequence[Score], forget: int = 0) -> Row:
+    """The row of one model from its scores, in any order. Cells without a question are left out."""
     ordered = sorted(scores, key=lambda score: (score.split, score.question))
     cells = [
-        _cell(metric, split, view, [score for score in asked if metric.name in score.values], seed)
+        _cell(metric, split, view, [score for score in asked if metric.name in score.values])
         for split in SPLITS
         for view in VIEWS
         for asked in [[score for score in ordered if score.split == split and view in (score.modality, "both")]]
@@ -100,11 +125,9 @@ def build_row(name: str, title: str, scores: Sequence[Score], seed: int, forget:
     return Row(name, title, tuple(cell for cell in cells if cell.questions), forget)
 
 
-def _cell(metric: Metric, split: Split, view: View, scores: Sequence[Score], seed: int) -> Cell:
+def _cell(metric: Metric, split: Split, view: View, scores: Sequence[Score]) -> Cell:
     values = [score.values[metric.name] for score in scores]
     groups = group(values, [score.person for score in scores])
-    interval = bootstrap(groups, seed)
+    interval = mean_interval(groups, metric.worst, metric.best)
     chance = mean([score.chance for score in scores]) if metric.chance is None else metric.chance
-    value = mean(values)
-    low, high = min(interval.low, value), max(interval.high, value)  # the ends are rounded; in this order nan, which is no interval, stays nan
-    return Cell(metric.name, split, view, value, low, high, len(values), len(groups), chance, groups)
+    return Cell(metric.name, split, view, mean(values), interval.low, interval.high, len(values), len(groups), chance, groups)
