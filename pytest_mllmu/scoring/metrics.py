@@ -61,6 +61,7 @@ class Metric:
 
 ACCURACY = Metric("accuracy", "Class.", "classification", "percent", chance=None)
 UNPARSEABLE = Metric("unparseable", "Unparseable", "classification", "percent")
+DEGENERATE = Metric("degenerate", "Degenerate", "generation", "percent", also=("cloze", "classification"))
 ROUGE_L = Metric("rouge_l", "ROUGE-L", "generation", "share")
 ROUGE_L_RECALL = Metric("rouge_l_recall", "ROUGE-L recall", "generation", "share")
 FACTUALITY = Metric("factuality", "Fact.", "generation", "points", chance=1.0)
@@ -75,7 +76,9 @@ EXACT_MEMORISATION = Metric("exact_memorisation", "Memo.", "generation", "probab
 SIGNAL_METRICS: tuple[Metric, ...] = (OPTION_PROBABILITY, ANSWER_PROBABILITY, TRUTH_RATIO, EXTRACTION_STRENGTH, EXACT_MEMORISATION)
 """The columns of the table of probabilities (signals.py says what they are)."""
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (ACCURACY, UNPARSEABLE, ROUGE_L, ROUGE_L_RECALL, FACTUALITY, EXACT_MATCH, *SIGNAL_METRICS)}
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (ACCURACY, UNPARSEABLE, DEGENERATE, ROUGE_L, ROUGE_L_RECALL, FACTUALITY, EXACT_MATCH, *SIGNAL_METRICS)
+}
 
 TABLE_METRICS: tuple[Metric, ...] = (ACCURACY, ROUGE_L, FACTUALITY, EXACT_MATCH)
 """The columns of the paper's Table 2, in its order."""

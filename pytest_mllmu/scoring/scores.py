@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_mllmu.benchmark.attributes import attribute
 from pytest_mllmu.benchmark.profiles import Modality, Question, Split, Task
 from pytest_mllmu.errors import MllmuError, StoreError
 from pytest_mllmu.evaluation.responses import Response
 from pytest_mllmu.scoring import factuality
+from pytest_mllmu.scoring.degenerate import degenerate
 from pytest_mllmu.scoring.reading import READINGS
 from pytest_mllmu.scoring.signals import signals
 
@@ -31,9 +33,11 @@ class Score:
     modality: Modality
     values: Mapping[str, float]
     chance: float = 0.0
+    attribute: str = "other"
+    """What the question is about, such as ``birthplace``."""
 
     def to_json(self) -> dict[str, Any]:
-        row: dict[str, Any] = {key: getattr(self, key) for key in ("question", "person", "split", "task", "modality")}
+        row: dict[str, Any] = {key: getattr(self, key) for key in ("question", "person", "split", "task", "modality", "attribute")}
         return row | {"values": dict(self.values), "chance": self.chance}
 
     @classmethod
@@ -41,7 +45,7 @@ class Score:
         """Raises StoreError when ``row`` is not what ``to_json`` gives."""
         try:
             values = {str(name): float(value) for name, value in row["values"].items()}
-            return cls(row["question"], row["person"], row["split"], row["task"], row["modality"], values, float(row["chance"]))
+            return cls(row["question"], row["person"], row["split"], row["task"], row["modality"], values, float(row["chance"]), str(row["attribute"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(f"not a score ({error!r}): {str(row)[:200]}") from None
 
@@ -56,11 +60,13 @@ def score(question: Question, response: Response, split: Split, judge: Judge = f
         named = reading.letter(answer)
         values = {"accuracy": float(named == question.answer.upper())}
         if response.options is None:  # written, not chosen by its probability
-            values["unparseable"] = float(named not in {letter.upper() for letter, _ in question.options})
+            values["unparseable"] = values["degenerate"] = float(named not in {letter.upper() for letter, _ in question.options})
         chance = 1 / len(question.options) if question.options else 0.0
     elif question.task == "generation":
         rouge = reading.rouge(question.answer, answer)
         values = {"rouge_l": rouge.f, "rouge_l_recall": rouge.recall, "factuality": judge(question.text, question.answer, answer)}
+        values["degenerate"] = float(degenerate(answer))
     else:
-        values = {"exact_match": reading.cloze(question.answer, answer)}
-    return Score(question.id, question.person, split, question.task, question.modality, values | signals(question, response), chance)
+        values = {"exact_match": reading.cloze(question.answer, answer), "degenerate": float(degenerate(answer))}
+    about = attribute(question.text)
+    return Score(question.id, question.person, split, question.task, question.modality, values | signals(question, response), chance, about)

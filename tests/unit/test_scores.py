@@ -22,10 +22,15 @@ BLANK = Question("q3", "001", "cloze", "unimodal", "X lives in __.", "Ulm")
 
 
 def test_each_task_has_its_metrics() -> None:
-    assert score(CHOICE, Response("q1", "B"), "forget").values == {"accuracy": 1.0, "unparseable": 0.0}
-    assert score(CHOICE, Response("q1", "A"), "forget").values == {"accuracy": 0.0, "unparseable": 0.0}
-    assert score(SENTENCE, Response("q2", "X was born in 2001."), "test").values == {"rouge_l": 1.0, "rouge_l_recall": 1.0, "factuality": 10.0}
-    assert score(BLANK, Response("q3", "ulm"), "retain").values == {"exact_match": 1.0}
+    assert score(CHOICE, Response("q1", "B"), "forget").values == {"accuracy": 1.0, "unparseable": 0.0, "degenerate": 0.0}
+    assert score(CHOICE, Response("q1", "A"), "forget").values == {"accuracy": 0.0, "unparseable": 0.0, "degenerate": 0.0}
+    assert score(SENTENCE, Response("q2", "X was born in 2001."), "test").values == {
+        "rouge_l": 1.0,
+        "rouge_l_recall": 1.0,
+        "factuality": 10.0,
+        "degenerate": 0.0,
+    }
+    assert score(BLANK, Response("q3", "ulm"), "retain").values == {"exact_match": 1.0, "degenerate": 0.0}
     assert [metric.title for metric in TABLE_METRICS] == ["Class.", "ROUGE-L", "Fact.", "Cloze"]
 
 
@@ -59,12 +64,12 @@ def test_another_judge_can_be_asked() -> None:
 
 def test_a_written_letter_may_be_unparseable_and_is_then_wrong() -> None:
     for answer, values in (
-        ("Answer: B", {"accuracy": 1.0, "unparseable": 0.0}),
-        ("(C)", {"accuracy": 0.0, "unparseable": 0.0}),
-        ("As an AI", {"accuracy": 0.0, "unparseable": 1.0}),
-        ("Bonn", {"accuracy": 0.0, "unparseable": 1.0}),
-        ("E", {"accuracy": 0.0, "unparseable": 1.0}),  # there is no such option
-        ("", {"accuracy": 0.0, "unparseable": 1.0}),
+        ("Answer: B", {"accuracy": 1.0, "unparseable": 0.0, "degenerate": 0.0}),
+        ("(C)", {"accuracy": 0.0, "unparseable": 0.0, "degenerate": 0.0}),
+        ("As an AI", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
+        ("Bonn", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
+        ("E", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),  # there is no such option
+        ("", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
     ):
         assert score(CHOICE, Response("q1", answer), "forget").values == values
 
@@ -72,16 +77,16 @@ def test_a_written_letter_may_be_unparseable_and_is_then_wrong() -> None:
 @pytest.mark.parametrize("dialect", ["upstream", "upstream-submission"])
 def test_upstream_reads_the_first_character(dialect: str) -> None:
     for answer, values in (
-        ("B", {"accuracy": 1.0, "unparseable": 0.0}),
-        (" b) Ulm", {"accuracy": 1.0, "unparseable": 0.0}),
-        ("Bonn", {"accuracy": 1.0, "unparseable": 0.0}),
-        ("As an AI", {"accuracy": 0.0, "unparseable": 0.0}),
-        ("Answer: B", {"accuracy": 0.0, "unparseable": 0.0}),
-        ("I cannot", {"accuracy": 0.0, "unparseable": 1.0}),
-        ("(B)", {"accuracy": 0.0, "unparseable": 1.0}),
-        ("US US US", {"accuracy": 0.0, "unparseable": 1.0}),
-        ("ASSISTANT: B", {"accuracy": 0.0, "unparseable": 1.0}),
-        ("", {"accuracy": 0.0, "unparseable": 1.0}),
+        ("B", {"accuracy": 1.0, "unparseable": 0.0, "degenerate": 0.0}),
+        (" b) Ulm", {"accuracy": 1.0, "unparseable": 0.0, "degenerate": 0.0}),
+        ("Bonn", {"accuracy": 1.0, "unparseable": 0.0, "degenerate": 0.0}),
+        ("As an AI", {"accuracy": 0.0, "unparseable": 0.0, "degenerate": 0.0}),
+        ("Answer: B", {"accuracy": 0.0, "unparseable": 0.0, "degenerate": 0.0}),
+        ("I cannot", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
+        ("(B)", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
+        ("US US US", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
+        ("ASSISTANT: B", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
+        ("", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
     ):
         assert score(CHOICE, Response("q1", answer), "forget", dialect=dialect).values == values
 
@@ -95,8 +100,8 @@ def test_an_option_that_was_chosen_by_its_probability_needs_no_parsing() -> None
     [("ulm", 1, 1), ("Ulm.", 1, 1), ("It is Ulm", 0, 1), ("Schulmann", 0, 1), ("Rome", 0, 0), ("Rome\nASSISTANT: Ulm", 0, 0), ("", 0, 0)],
 )
 def test_cloze_is_an_exact_match_or_upstream_a_substring(answer: str, strict: int, upstream: int) -> None:
-    assert score(BLANK, Response("q3", answer), "forget").values == {"exact_match": strict}
-    assert score(BLANK, Response("q3", answer), "forget", dialect="upstream").values == {"exact_match": upstream}
+    assert score(BLANK, Response("q3", answer), "forget").values == {"exact_match": strict, "degenerate": float(not answer)}
+    assert score(BLANK, Response("q3", answer), "forget", dialect="upstream").values == {"exact_match": upstream, "degenerate": float(not answer)}
 
 
 def test_upstream_counts_ascii_words_only_and_no_second_turn() -> None:
