@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,9 +12,10 @@ import pytest
 from pytest_mllmu.errors import MllmuError
 
 if TYPE_CHECKING:
-    from pytest_mllmu.analysis.gates import Gate
+    from pytest_mllmu.analysis.gates import Gate, Policy
     from pytest_mllmu.analysis.verdicts import Verdict
     from pytest_mllmu.benchmark.profiles import Benchmark, Split
+    from pytest_mllmu.judging import Judging
     from pytest_mllmu.memory import Model
     from pytest_mllmu.pipeline import Pipeline
     from pytest_mllmu.scoring.scores import Score
@@ -29,6 +29,7 @@ PROPERTY = "mllmu"
 
 settings_key: pytest.StashKey[Settings] = pytest.StashKey()
 pipeline_key: pytest.StashKey[Pipeline] = pytest.StashKey()
+policy_key: pytest.StashKey[Policy] = pytest.StashKey()
 
 
 @contextmanager
@@ -54,6 +55,14 @@ def mllmu_pipeline(pytestconfig: pytest.Config) -> Pipeline:
     if pipeline_key not in pytestconfig.stash:
         pytest.skip("nothing on trial: give --mllmu-method")
     return pytestconfig.stash[pipeline_key]
+
+
+@pytest.fixture(scope="session")
+def mllmu_judging(pytestconfig: pytest.Config, mllmu_pipeline: Pipeline) -> Judging:
+    """The verdicts of this session, by its policy of gates."""
+    from pytest_mllmu.judging import Judging
+
+    return Judging(mllmu_pipeline, pytestconfig.stash[policy_key])
 
 
 @pytest.fixture(scope="session")
@@ -149,47 +158,56 @@ def mllmu_person(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def mllmu_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllmu_candidate: Model, mllmu_gate: Gate) -> Verdict:
-    """Whether the candidate holds the gate, recorded for the report."""
-    from pytest_mllmu.analysis.verdicts import judge_gate
-
-    with one_line(request.config):
-        if not mllmu_pipeline.people(mllmu_candidate, mllmu_gate.split):
-            pytest.skip(f"{mllmu_pipeline.benchmark.name} has no {mllmu_gate.split} set: nothing is known about it")
-        models = [mllmu_candidate, *mllmu_pipeline.references(mllmu_candidate.forget)]
-        candidate, vanilla, *oracle = (mllmu_pipeline.row(model, (mllmu_gate.split,)) for model in models)
-        seed = mllmu_pipeline.settings.seed
-        return _recorded(
-            request, mllmu_candidate, judge_gate(mllmu_gate, candidate, vanilla, mllmu_candidate.title, oracle=oracle[0] if oracle else None, seed=seed)
-        )
+def mllmu_guard(request: pytest.FixtureRequest) -> Gate:
+    """The guard of this test case."""
+    gate: Gate = request.param
+    return gate
 
 
 @pytest.fixture
-def mllmu_person_verdict(request: pytest.FixtureRequest, mllmu_pipeline: Pipeline, mllmu_candidate: Model, mllmu_person: str) -> Verdict:
-    """Whether the candidate has forgotten one person, over the forget and the test set."""
-    from pytest_mllmu.analysis.gates import FORGOTTEN, POLICIES
-    from pytest_mllmu.analysis.people import judge_person
-
+def mllmu_verdict(request: pytest.FixtureRequest, mllmu_judging: Judging, mllmu_candidate: Model, mllmu_gate: Gate) -> Verdict:
+    """Whether the candidate holds the gate, recorded for the report."""
     with one_line(request.config):
-        models = [mllmu_candidate, *mllmu_pipeline.references(mllmu_candidate.forget)]
-        candidate, vanilla, *oracle = ([score for split in FORGOTTEN for score in mllmu_pipeline.scores(model, split)] for model in models)
-        policy = POLICIES[mllmu_pipeline.settings.gates]
-        return _recorded(
-            request, mllmu_candidate, judge_person(mllmu_person, candidate, vanilla, policy, mllmu_candidate.title, oracle=oracle[0] if oracle else ())
-        )
+        _skip_without(mllmu_judging, mllmu_candidate, mllmu_gate)
+        return _recorded(request, mllmu_candidate, mllmu_judging.gate(mllmu_candidate, mllmu_gate))
+
+
+@pytest.fixture
+def mllmu_guard_verdict(request: pytest.FixtureRequest, mllmu_judging: Judging, mllmu_candidate: Model, mllmu_guard: Gate) -> Verdict:
+    """Whether the gates can mean anything about the candidate, by one guard."""
+    with one_line(request.config):
+        _skip_without(mllmu_judging, mllmu_candidate, mllmu_guard)
+        return _recorded(request, mllmu_candidate, mllmu_judging.guard(mllmu_candidate, mllmu_guard))
+
+
+@pytest.fixture
+def mllmu_person_verdict(request: pytest.FixtureRequest, mllmu_judging: Judging, mllmu_candidate: Model, mllmu_person: str) -> Verdict:
+    """Whether the candidate has forgotten one person, over the forget and the test set."""
+    with one_line(request.config):
+        return _recorded(request, mllmu_candidate, mllmu_judging.person(mllmu_candidate, mllmu_person))
+
+
+def _skip_without(judging: Judging, model: Model, gate: Gate) -> None:
+    if not judging.asked(model, gate):
+        what = f"{gate.split} set" if not gate.guard else f"set that the guard {gate.guard} looks at"
+        pytest.skip(f"{judging.pipeline.benchmark.name} has no {what}: nothing is known about it")
 
 
 def _recorded(request: pytest.FixtureRequest, model: Model, verdict: Verdict) -> Verdict:
+    """The whole verdict for the report, and its numbers as properties that JUnit files hold."""
     from pytest_mllmu.report.run import jsonable
 
-    verdict = replace(verdict, forget=model.forget)
-    request.node.user_properties.append((PROPERTY, json.dumps(jsonable({"model": model.to_json(), "verdict": verdict.to_json()}))))
+    properties = request.node.user_properties
+    properties.append((PROPERTY, json.dumps(jsonable({"model": model.to_json(), "verdict": verdict.to_json()}))))
+    numbers = {"gate": verdict.gate, "verdict": verdict.status, "value": verdict.value, "low": verdict.low, "high": verdict.high}
+    for name, value in {**numbers, "questions": verdict.questions, "people": verdict.people}.items():
+        properties.append((f"{PROPERTY}_{name}", round(value, 4) if isinstance(value, float) else value))
     return verdict
 
 
 def require(verdict: Verdict) -> None:
-    """Fails the test unless the verdict is a pass or there is no gate; the message is readable without the source."""
+    """Fails the test when the verdict is red: a fail, or inconclusive where the policy says so. The message is readable without the source."""
     __tracebackhide__ = True
-    if verdict.status in ("fail", "inconclusive"):
+    if verdict.red:
         said = "" if verdict.status == "fail" else f"{verdict.status}: "
         pytest.fail(f"{said}{verdict.message}", pytrace=False)

@@ -1,87 +1,143 @@
-"""What is asked of a candidate, as data: a gate bounds the retained knowledge of one kind of question, a policy is a set of gates.
+"""What is asked of a candidate, as data: a gate bounds one number, a policy is a set of gates. The policies themselves are in policies.py.
 
-Retained knowledge is (score - floor) / (vanilla - floor): 1 is all that the vanilla model knew, 0 is nothing.
-
-Where the default bounds come from: the six published GA rows of the paper's Table 2 must hold them, a candidate that does
-nothing (1.0) must fail on what is to be forgotten, and one that collapsed to the floor (0.0) must fail on what is to be kept.
-Retained knowledge of the published GA rows, lowest to highest (floor = chance; ROUGE-L is shown, it decides nothing):
-
-    =========  ==============  ============  ============  ============
-    split      classification  factuality    cloze         ROUGE-L
-    =========  ==============  ============  ============  ============
-    forget     0.35 .. 0.78    0.36 .. 0.47  0.65 .. 0.78  0.53 .. 0.86
-    test       0.59 .. 0.85    0.51 .. 0.83  0.56 .. 0.86  0.64 .. 0.86
-    bound      <= 0.90         <= 0.90       <= 0.90       none
-    retain     0.67 .. 0.78    0.36 .. 0.63  0.66 .. 0.77  0.64 .. 0.94
-    celebrity  0.57 .. 0.95    0.30 .. 0.57  0.50 .. 0.79  0.44 .. 0.86
-    bound      >= 0.40         >= 0.25       >= 0.40       none
-    =========  ==============  ============  ============  ============
-
-The bounds are wide on purpose. The published prompting rows break them (retained cloze on forget 0.92 .. 0.98, classification
-on test up to 1.27), and so do some rows of KL Minimization (classification on test 0.88 .. 1.04), NPO (factuality on forget
-up to 0.93) and GA Difference (classification on test up to 0.98).
+There are three kinds. A gate on a set, such as ``forget.classification.multimodal``, bounds the retained knowledge of one kind of question,
+(score - floor) / (vanilla - floor): 1 is all that the vanilla model knew, 0 is nothing. ``forget.all.both`` pools its tasks and modalities.
+A guard, such as ``guard.memorised``, asks whether the gates can mean anything (guards.py says what each measures). ``persons``
+bounds what is left of any one person.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality, Split, Task
+
+Light = Literal["red", "yellow"]
+"""What an inconclusive gate is: red fails the test, yellow says so and lets it pass."""
+LIGHTS: tuple[Light, ...] = ("yellow", "red")
+
+PEOPLE_AT_LEAST = 5
+"""With fewer people in a set nothing is concluded, unless a policy says otherwise."""
 
 FORGOTTEN: tuple[Split, ...] = ("forget", "test")
 """The splits that ask about the people to be forgotten."""
 
-AT_MOST = 0.90
-PERSON_AT_MOST = 0.95  # looser: some 36 questions about one person have no interval, and one more right answer is 3 points
-AT_LEAST: dict[Task, float] = {"classification": 0.40, "generation": 0.25, "cloze": 0.40}
+GUARDS: dict[str, tuple[Split, ...]] = {
+    "memorised": ("forget",),
+    "reference": ("forget",),
+    "selective": ("forget", "retain"),
+    "modalities": ("forget",),
+    "collapse-retain": ("retain",),
+    "collapse-celebrity": ("celebrity",),
+    "collapse-output": SPLITS,
+    "collapse-chance": SPLITS,
+}
+"""The guards, and the sets that each needs."""
+
+PERSONS = "persons"
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Bounds of the retained knowledge, as shares of what the vanilla model knew; None is no bound."""
+    """Bounds of one number; None is no bound. ``inconclusive``: the colour where neither is shown that it holds nor that it does not."""
 
-    split: Split
-    task: Task
-    modality: Modality
+    name: str
     at_most: float | None = None
     at_least: float | None = None
+    inconclusive: Light = "yellow"
+
+    @property
+    def split(self) -> Split:
+        """The set that a gate on a set is about."""
+        found: Split = next(split for split in SPLITS if split == self.name.partition(".")[0])
+        return found
+
+    @property
+    def guard(self) -> str:
+        """Its name among the guards; nothing for another gate."""
+        return self.name.removeprefix("guard.") if self.name.startswith("guard.") else ""
+
+    @property
+    def cells(self) -> tuple[tuple[Task, Modality], ...]:
+        """The kinds of questions that a gate on a set pools."""
+        _, task, modality = self.name.split(".")
+        return tuple((one, kind) for one in TASKS for kind in MODALITIES if task in (one, "all") and modality in (kind, "both"))
 
     @property
     def id(self) -> str:
-        """Within its split, such as ``classification-multimodal``."""
-        return f"{self.task}-{self.modality}"
+        """Within its set or among the guards, such as ``classification-multimodal``: the name of the test case."""
+        return self.guard or self.name.partition(".")[2].replace(".", "-")
+
+    @property
+    def off(self) -> bool:
+        return self.at_most is None and self.at_least is None
 
     @property
     def bound(self) -> str:
         """``the gate allows at most 90%``"""
+        if self.guard == "reference" and not self.off:
+            return "the gate asks for an oracle"
+        if self.guard == "collapse-chance" and self.at_least is not None:
+            return f"the gate allows at most {-self.at_least:.0%} below chance"
         parts = [f"allows at most {self.at_most:.0%}"] if self.at_most is not None else []
         if self.at_least is not None:
             parts.append(f"asks for at least {self.at_least:.0%}")
         return f"the gate {' and '.join(parts)}" if parts else "no gate is set"
 
+    def to_json(self) -> dict[str, Any]:
+        return {"at_most": self.at_most, "at_least": self.at_least, "inconclusive": self.inconclusive}
+
 
 @dataclass(frozen=True)
 class Policy:
-    """Gates for every split, and the share that may be left of any one forgotten person (None: no bound)."""
+    """All gates by name, in the order in which they are shown. ``source`` is where it comes from.
+
+    ``inconclusive``: the colour of what no gate of its own judges. ``people_at_least``: with fewer people in a set nothing is concluded.
+    ``discovery_rate``: of those called remembered, how many may be by chance.
+    """
 
     name: str
-    gates: tuple[Gate, ...]
-    person_at_most: float | None
+    gates: Mapping[str, Gate]
+    inconclusive: Light = "yellow"
+    people_at_least: int = PEOPLE_AT_LEAST
+    discovery_rate: float = 0.05
+    source: str = "built in"
 
     def of(self, split: Split) -> tuple[Gate, ...]:
-        return tuple(gate for gate in self.gates if gate.split == split)
+        return tuple(gate for gate in self.gates.values() if gate.name.startswith(f"{split}."))
+
+    @property
+    def guards(self) -> tuple[Gate, ...]:
+        return tuple(gate for gate in self.gates.values() if gate.guard)
+
+    @property
+    def persons(self) -> Gate:
+        return self.gates[PERSONS]
+
+    @property
+    def off(self) -> bool:
+        return all(gate.off for gate in self.gates.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Where the file lies is left out: the same policy is the same in every report."""
+        numbers = {"people_at_least": self.people_at_least, "discovery_rate": self.discovery_rate}
+        return {"name": self.name, **numbers, "gates": {name: gate.to_json() for name, gate in self.gates.items()}}
+
+    def lines(self) -> Iterator[str]:
+        """What each gate asks, a line each."""
+        yield f"gates of the policy {self.name} ({self.source})"
+        width = max(map(len, self.gates))
+        for gate in self.gates.values():
+            beside = "" if gate.off else f"; inconclusive is {gate.inconclusive}"
+            yield f"  {gate.name:<{width}}  {'off' if gate.off else gate.bound.removeprefix('the gate ')}{beside}"
+        yield f"  fewer than {self.people_at_least} people are inconclusive; of the people called remembered at most {self.discovery_rate:.0%} may be by chance"
 
 
-def _gate(split: Split, task: Task, modality: Modality, *, bounded: bool) -> Gate:
-    if not bounded:
-        return Gate(split, task, modality)
-    return Gate(split, task, modality, at_most=AT_MOST) if split in FORGOTTEN else Gate(split, task, modality, at_least=AT_LEAST[task])
-
-
-def _policy(name: str, *, bounded: bool) -> Policy:
-    gates = tuple(_gate(split, task, modality, bounded=bounded) for split in SPLITS for task in TASKS for modality in MODALITIES)
-    return Policy(name, gates, PERSON_AT_MOST if bounded else None)
-
-
-POLICIES: dict[str, Policy] = {"default": _policy("default", bounded=True), "off": _policy("off", bounded=False)}
-"""``off`` measures and says everything but lets everything pass."""
+NAMES: tuple[str, ...] = (
+    *(f"{split}.{cell}" for split in SPLITS for cell in [*(f"{task}.{modality}" for task in TASKS for modality in MODALITIES), "all.both"]),
+    *(f"guard.{name}" for name in GUARDS),
+    PERSONS,
+)
+"""Of all gates there are."""

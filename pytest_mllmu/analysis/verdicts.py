@@ -1,10 +1,8 @@
 """Verdicts on gates: never without a reference, an interval and n.
 
-A gate fails when the estimate of the retained knowledge is outside its bound and the 95% interval agrees. The interval is that
-of the ratio itself: the same people are drawn for candidate, vanilla and oracle, so that a candidate which does nothing is
-exactly 100% [100, 100] whatever the vanilla model knows. Without scores per person (a stored or published table) the
-candidate's own interval is mapped, and without any interval the estimate decides.
-The gates, and where their bounds come from, are in gates.py.
+A verdict has three values. A gate holds when the estimate and the whole 95% interval are inside its bound, it fails when both are outside, and
+otherwise it is inconclusive: not memorised, too few people or questions, no reference. The policy says whether that is red.
+The gates are in gates.py, what they bound in knowledge.py and guards.py.
 """
 
 from __future__ import annotations
@@ -14,159 +12,166 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-import numpy as np
-
-from pytest_mllmu.analysis.gates import FORGOTTEN, POLICIES, Gate, Policy
-from pytest_mllmu.analysis.statistics import NO_INTERVAL, Interval, percentiles, resampled_means
-from pytest_mllmu.analysis.table import Cell, Row
+from pytest_mllmu.analysis.gates import FORGOTTEN, Gate, Policy
+from pytest_mllmu.analysis.knowledge import Retained, retained, shown
+from pytest_mllmu.analysis.statistics import NO_INTERVAL, Interval
+from pytest_mllmu.analysis.table import Row
+from pytest_mllmu.benchmark.profiles import Modality, Task
 from pytest_mllmu.scoring.factuality import LABEL
-from pytest_mllmu.scoring.metrics import DECISIVE, FACTUALITY, ROUGE_L, Metric
-
-__all__ = ["POLICIES", "Gate", "Policy", "Status", "Verdict", "judge_gate", "retained"]
+from pytest_mllmu.scoring.metrics import DECISIVE, FACTUALITY, ROUGE_L
 
 Status = Literal["pass", "fail", "inconclusive", "off"]
 """``off``: measured, and not judged because the policy sets no bound."""
 
-RED: tuple[Status, ...] = ("fail", "inconclusive")
-"""What fails a test: neither shows what was asked for."""
-
-MEMORISED = 0.05
-"""The vanilla model must be above the floor by this share of the metric's scale, or there is nothing to forget."""
+DOES_NOTHING = Interval(1.0, 1.0)
+"""Of a candidate that answers every question as the vanilla does."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``gate`` is the gate's id, or ``person``; ``low`` and ``high`` bound ``retained``, nan where there is none."""
+    """``gate`` is the gate's name; ``value`` is what it bounds (the retained knowledge, or what the guard measures) with its interval, nan where there is none.
+
+    ``red``: whether it fails the test, by the status and the policy. ``forget``: percent of the people that were to be forgotten.
+    """
 
     gate: str
-    split: str
     method: str
     status: Status
     message: str
-    retained: float
+    value: float
     low: float
     high: float
     at_most: float | None
     at_least: float | None
     questions: int
     people: int
+    red: bool = False
     person: str | None = None
+    p: float | None = None
+    """Of a person: how probable such answers are when no more than the bound is left, adjusted for the number of people."""
+    leaks: tuple[str, ...] = ()
+    """Of a person who is still known: what of, such as ``birthplace (image)``."""
     forget: int = 0
-    """Percent of the people that were to be forgotten."""
 
     def to_json(self) -> dict[str, Any]:
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Verdict:
-        numbers = {key: math.nan if row[key] is None else float(row[key]) for key in ("retained", "low", "high")}
-        return cls(**{**row, **numbers})
+        numbers = {key: math.nan if row[key] is None else float(row[key]) for key in ("value", "low", "high")}
+        return cls(**{**row, **numbers, "leaks": tuple(row["leaks"])})
 
 
-def retained(candidate: float, vanilla: float, floor: float) -> float:
-    """(candidate - floor) / (vanilla - floor), not clipped; nan when the vanilla model is at the floor."""
-    return (candidate - floor) / (vanilla - floor) if vanilla != floor else math.nan
-
-
-def memorised(vanilla: float, low: float, floor: float, metric: Metric) -> bool:
-    """Whether ``vanilla`` (``low``: lower end of its interval, or nan) is clearly above the floor."""
-    return vanilla - floor >= MEMORISED * (metric.best - metric.worst) and not low <= floor
-
-
-def judge_gate(gate: Gate, candidate: Row, vanilla: Row, method_title: str, *, oracle: Row | None = None, judge: str = LABEL, seed: int = 0) -> Verdict:
-    """The verdict on one gate.
-
-    The floor on forget and test is the oracle's score where there is an oracle, else chance; on retain and celebrity it is chance.
-    ``judge`` names who gave the factuality scores; ``seed`` is the bootstrap's.
-    """
-    metric = DECISIVE[gate.task]
-    mine, theirs = (row.cell(gate.split, gate.modality, metric.name) for row in (candidate, vanilla))
-    reference = oracle.cell(gate.split, gate.modality, metric.name) if oracle is not None and gate.split in FORGOTTEN else None
-    place = f"{gate.split}, {gate.task}, {gate.modality}"
-    if mine is None or theirs is None:
-        return _verdict(gate, method_title, "inconclusive", f"{place}: nothing was asked of {method_title if mine is None else 'vanilla'}", mine)
-    floor = mine.chance if reference is None else reference.value
-    numbers = _numbers(metric, mine, theirs, floor, reference is not None, judge) + _beside(gate, candidate, vanilla)
-    n = f"n = {count(mine.questions, 'question')} about {count(mine.people, 'person', 'people')}"
-    if not memorised(theirs.value, theirs.low, floor, metric):
-        message = (
-            f"{place}: not memorised: vanilla is not clearly above {'the oracle' if reference else 'chance'}, nothing can be concluded about {method_title}"
-        )
-        return _verdict(gate, method_title, "inconclusive", f"{message} ({numbers}, {n})", mine)
-    share, interval = retained(mine.value, theirs.value, floor), retained_interval(mine, theirs, reference, floor, seed)
-    status = decide(share, interval, gate.at_most, gate.at_least)
-    message = f"{place}: {_claim(method_title, share, interval, gate, status)} ({numbers}, {n}); {gate.bound}{_aside(share, interval, status, reference)}"
-    return _verdict(gate, method_title, status, message, mine, share, interval)
-
-
-def decide(share: float, interval: Interval, at_most: float | None, at_least: float | None) -> Status:
-    """``fail`` when estimate and interval are outside, ``inconclusive`` when only the estimate is; nan ends agree with the estimate."""
+def decide(value: float, interval: Interval, at_most: float | None, at_least: float | None) -> Status:
+    """``pass`` when estimate and interval are within the bounds, ``fail`` when both are outside; nan ends agree with the estimate."""
     if at_most is None and at_least is None:
         return "off"
-    if at_most is not None and share > at_most:
-        return "inconclusive" if interval.low <= at_most else "fail"
-    if at_least is not None and share < at_least:
-        return "inconclusive" if interval.high >= at_least else "fail"
-    return "pass"
+    low, high = (value if math.isnan(end) else end for end in (interval.low, interval.high))
+    above = [at_most is not None and end > at_most for end in (value, low, high)]
+    below = [at_least is not None and end < at_least for end in (value, low, high)]
+    if all(above) or all(below):
+        return "fail"
+    return "inconclusive" if any(above) or any(below) or math.isnan(value) else "pass"
 
 
-def retained_interval(candidate: Cell, vanilla: Cell, oracle: Cell | None, floor: float, seed: int) -> Interval:
-    """The 95% interval of the retained knowledge over the people, who are drawn in pairs."""
-    cells = [cell for cell in (candidate, vanilla, oracle) if cell is not None]
-    if len(candidate.groups) >= 2 and all(cell.groups.keys() == candidate.groups.keys() for cell in cells):
-        mine, theirs, *rest = (resampled_means(cell.groups, seed) for cell in cells)
-        least = rest[0] if rest else np.full_like(mine, floor)
-        known = theirs > least
-        return percentiles((mine[known] - least[known]) / (theirs[known] - least[known]))
-    if math.isnan(candidate.low) or math.isnan(candidate.high):
-        return NO_INTERVAL
-    return Interval(retained(candidate.low, vanilla.value, floor), retained(candidate.high, vanilla.value, floor))
+def verdict(
+    gate: Gate,
+    method: str,
+    status: Status,
+    message: str,
+    value: float = math.nan,
+    interval: Interval = NO_INTERVAL,
+    *,
+    questions: int = 0,
+    people: int = 0,
+    **beside: Any,
+) -> Verdict:
+    """With the colour that the gate says; a gate that is off judges nothing."""
+    status = "off" if gate.off else status
+    red = status == "fail" or (status == "inconclusive" and gate.inconclusive == "red")
+    return Verdict(gate.name, method, status, message, value, interval.low, interval.high, gate.at_most, gate.at_least, questions, people, red, **beside)
 
 
-def percent(share: float, bound: float | None) -> str:
-    """``95%``, or with a decimal where the bound would read the same."""
-    whole = f"{share:.0%}"
-    return f"{share:.1%}" if bound is not None and share != bound and whole == f"{bound:.0%}" else whole
-
-
-def _claim(title: str, share: float, interval: Interval, gate: Gate, status: Status) -> str:
-    ends = "" if math.isnan(interval.low) else f" [{100 * interval.low:.0f}, {100 * interval.high:.0f}]"
-    if gate.split in FORGOTTEN:
-        return f"{title} {'still holds' if status in RED else 'holds'} {percent(share, gate.at_most)}{ends} of what vanilla knew"
-    return f"{title} {'keeps only' if status in RED else 'keeps'} {percent(share, gate.at_least)}{ends} of what vanilla knew"
-
-
-def _numbers(metric: Metric, mine: Cell, theirs: Cell, floor: float, has_oracle: bool, judge: str) -> str:
-    name = metric.name.replace("_", " ") + (f" by the {judge}" if metric is FACTUALITY else "")
-    least = "oracle" if has_oracle else "chance"
-    return f"{name} {metric.show(mine.value)}{metric.show_interval(mine.low, mine.high)}, vanilla {metric.show(theirs.value)}, {least} {metric.show(floor)}"
-
-
-def _beside(gate: Gate, candidate: Row, vanilla: Row) -> str:
-    """ROUGE-L next to factuality: it decides nothing, but the paper prints it."""
-    mine, theirs = (row.cell(gate.split, gate.modality, ROUGE_L.name) for row in (candidate, vanilla))
-    if gate.task != ROUGE_L.task or mine is None or theirs is None:
-        return ""
-    return f"; {ROUGE_L.title} {ROUGE_L.show(mine.value)}, vanilla {ROUGE_L.show(theirs.value)}"
-
-
-def _aside(share: float, interval: Interval, status: Status, oracle: Cell | None) -> str:
-    said = ""
-    if status == "inconclusive":
-        said += "; too few questions to tell: the 95% interval reaches the bound"
-    if share < 0:
-        said += f"; below {'the oracle' if oracle else 'chance'}"
-    if interval.high < 0:
-        said += ": right answers are avoided rather than unknown"
-    return said
-
-
-def _verdict(gate: Gate, method: str, status: Status, message: str, cell: Cell | None, share: float = math.nan, interval: Interval = NO_INTERVAL) -> Verdict:
-    status = "off" if gate.at_most is None and gate.at_least is None else status
-    questions, people = (cell.questions, cell.people) if cell is not None else (0, 0)
-    return Verdict(gate.id, gate.split, method, status, message, share, interval.low, interval.high, gate.at_most, gate.at_least, questions, people)
+def judge_gate(gate: Gate, candidate: Row, vanilla: Row, method: str, policy: Policy, *, oracle: Row | None = None, judge: str = LABEL) -> Verdict:
+    """The verdict on one gate on a set. ``judge`` names who gave the factuality scores."""
+    place = ", ".join([gate.split, *_kinds(gate)])
+    found = retained(candidate, vanilla, oracle, gate.split, gate.cells)
+    if found is None:
+        missing = retained(candidate, candidate, None, gate.split, gate.cells) is None
+        return verdict(gate, method, "inconclusive", f"{place}: nothing was asked of {method if missing else 'vanilla'}")
+    n: dict[str, Any] = {"questions": found.questions, "people": found.people}
+    counted = f"n = {count(found.questions, 'question')} about {count(found.people, 'person', 'people')}"
+    floor = oracle if oracle is not None and gate.split in FORGOTTEN else None
+    numbers = _numbers(gate, found, candidate, vanilla, floor, judge)
+    least = "the oracle" if floor is not None else "chance"
+    if not found.memorised:
+        why = f"not memorised: vanilla is not clearly above {least}, nothing can be concluded about {method}"
+        return verdict(gate, method, "inconclusive", f"{place}: {why} ({numbers}; {counted})", **n)
+    value, interval = found.value, found.interval
+    status = decide(value, interval, gate.at_most, gate.at_least)
+    few = found.people < policy.people_at_least and interval != DOES_NOTHING  # which is certain, however few they are
+    status = "inconclusive" if few and status != "off" else status
+    message = f"{place}: {_claim(method, value, interval, gate, status)} ({numbers}; {counted}); {gate.bound}"
+    return verdict(gate, method, status, message + _aside(value, interval, status, few, policy, least), value, interval, **n)
 
 
 def count(number: int, one: str, many: str = "") -> str:
     """``1 question``, ``50 questions``"""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def percent(share: float, *bounds: float | None) -> str:
+    """``95%``, or with a decimal where a bound would read the same."""
+    whole = f"{share:.0%}"
+    return f"{share:.1%}" if any(bound is not None and share != bound and whole == f"{bound:.0%}" for bound in bounds) else whole
+
+
+def few_people(policy: Policy) -> str:
+    return f"; too few people to tell: at least {policy.people_at_least} are needed"
+
+
+def _kinds(gate: Gate) -> list[str]:
+    _, task, modality = gate.name.split(".")
+    return ["all questions"] if task == "all" else [task, modality]
+
+
+def _claim(method: str, value: float, interval: Interval, gate: Gate, status: Status) -> str:
+    share = percent(value, gate.at_most, gate.at_least)
+    verb = "holds" if gate.split in FORGOTTEN else "keeps"
+    if status == "fail":
+        verb = "still holds" if gate.at_most is not None and value > gate.at_most else "keeps only"
+    return f"{method} {verb} {share}{shown(interval)} of what vanilla knew"
+
+
+def _numbers(gate: Gate, found: Retained, candidate: Row, vanilla: Row, oracle: Row | None, judge: str) -> str:
+    """The numbers behind a share: those of the metric for one kind of question, of what there is to know for several."""
+    if len(gate.cells) > 1:
+        return f"above {'the oracle' if oracle else 'chance'} it knows {found.mine.value:.0%} of what there is to know, vanilla {found.theirs.value:.0%}"
+    ((task, modality),) = gate.cells
+    metric = DECISIVE[task]
+    mine, theirs, least = (row.cell(gate.split, modality, metric.name) if row else None for row in (candidate, vanilla, oracle))
+    assert mine is not None
+    assert theirs is not None
+    name = metric.name.replace("_", " ") + (f" by the {judge}" if metric is FACTUALITY else "")
+    floor = f"oracle {metric.show(least.value)}" if least else f"chance {metric.show(mine.chance)}"
+    said = f"{name} {metric.show(mine.value)}{metric.show_interval(mine.low, mine.high)}, vanilla {metric.show(theirs.value)}, {floor}"
+    return said + _beside(gate, task, modality, candidate, vanilla)
+
+
+def _beside(gate: Gate, task: Task, modality: Modality, candidate: Row, vanilla: Row) -> str:
+    """ROUGE-L next to factuality: it decides nothing, but the paper prints it."""
+    mine, theirs = (row.cell(gate.split, modality, ROUGE_L.name) for row in (candidate, vanilla))
+    if task != ROUGE_L.task or mine is None or theirs is None:
+        return ""
+    return f"; {ROUGE_L.title} {ROUGE_L.show(mine.value)}, vanilla {ROUGE_L.show(theirs.value)}"
+
+
+def _aside(value: float, interval: Interval, status: Status, few: bool, policy: Policy, floor: str) -> str:
+    said = ""
+    if status == "inconclusive":
+        said += few_people(policy) if few else "; inconclusive: the 95% interval reaches over the bound"
+    if value < 0:
+        said += f"; below {floor}"
+    if interval.high < 0:
+        said += ": right answers are avoided rather than unknown"
+    return said

@@ -1,0 +1,74 @@
+"""Questions that are asked with the image and in text: what counts as forgotten is a pair of which both are answered wrong, and as
+kept a pair of which both are right (UMU-Bench)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pytest_mllmu.analysis.knowledge import Retained
+from pytest_mllmu.analysis.statistics import estimate, group, mean
+from pytest_mllmu.benchmark.profiles import MODALITIES, Split
+from pytest_mllmu.scoring.metrics import DECISIVE
+from pytest_mllmu.scoring.scores import Score
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``luck``: the chance of somebody who guesses to have one of the two right."""
+
+    person: str
+    right: tuple[bool, bool]
+    luck: float
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Of one model and one set."""
+
+    rows: tuple[Pair, ...]
+
+    @classmethod
+    def of(cls, scores: Iterable[Score], split: Split) -> Pairs:
+        """A person's n-th question of a task in one modality belongs to the n-th in the other, as both benchmarks arrange them."""
+        asked: dict[tuple[str, str], dict[str, list[Score]]] = defaultdict(lambda: {modality: [] for modality in MODALITIES})
+        for score in scores:
+            if score.split == split:
+                asked[score.person, score.task][score.modality].append(score)
+        rows = []
+        for (person, _), sides in sorted(asked.items()):
+            image, text = (sorted(side, key=lambda score: score.question) for side in sides.values())
+            rows += [Pair(person, (right(one), right(other)), 1 - (1 - one.chance) * (1 - other.chance)) for one, other in zip(image, text, strict=False)]
+        return cls(tuple(rows))
+
+    @property
+    def pairs(self) -> int:
+        return len(self.rows)
+
+    @property
+    def people(self) -> int:
+        return len({row.person for row in self.rows})
+
+    @property
+    def both_wrong(self) -> int:
+        return sum(not any(row.right) for row in self.rows)
+
+    @property
+    def both_right(self) -> int:
+        return sum(all(row.right) for row in self.rows)
+
+    def retained(self, vanilla: Pairs, oracle: Pairs | None) -> Retained:
+        """What is left of the pairs that the vanilla knows in either modality, above the oracle or luck."""
+        mine, theirs = (estimate(group([float(any(row.right)) for row in one.rows], [row.person for row in one.rows])) for one in (self, vanilla))
+        if oracle is None:
+            luck = mean([row.luck for row in self.rows])
+            return Retained(mine.scaled(1.0, -luck), theirs.scaled(1.0, -luck), self.people, 2 * self.pairs)
+        floor = estimate(group([float(any(row.right)) for row in oracle.rows], [row.person for row in oracle.rows]))
+        return Retained(mine - floor, theirs - floor, self.people, 2 * self.pairs)
+
+
+def right(score: Score) -> bool:
+    """Whether an answer earned at least half of the points of its task's decisive metric."""
+    metric = DECISIVE[score.task]
+    return score.values[metric.name] >= (metric.worst + metric.best) / 2
