@@ -1,4 +1,4 @@
-"""``mllmu``: what is done outside a test session."""
+"""``mllmu``: what is done outside a test session. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -8,41 +8,106 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_mllmu import settings as choices
-from pytest_mllmu.errors import MllmuError
+from pytest_mllmu.errors import MllmuError, SettingsError
 
-USAGE = 4  # as pytest's exit code for a user's mistake
+WORSE, USAGE = 1, 4
+"""Exit codes, as pytest's: something got worse, a user's mistake."""
+
+OPTIONS = {option.name: option for option in choices.OPTIONS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="mllmu", description="pytest-mllmu outside a test session")
-    export = parser.add_subparsers(dest="command", required=True).add_parser(
-        "export-data", help="write the embedded benchmark to a folder in the released parquet layout"
-    )
-    export.add_argument("folder", metavar="DIR", type=Path, help="a new or empty folder")
-    defaults = {option.name: option for option in choices.OPTIONS if option.name in ("profiles", "celebrities", "seed")}
-    for option in defaults.values():
-        export.add_argument(f"--{option.name}", metavar=option.metavar, help=f"{option.help} (default: {option.default})")
-    export.add_argument("--forget", default="5,10,15", metavar="PERCENT[,PERCENT]", help="splits to write (default: 5,10,15)")
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
-        settings = choices.resolve(
-            {"data": "synthetic", "forget": given.forget, **{name: getattr(given, name) for name in defaults}}, lambda key: None, {}, flags="--"
-        )
-        export_data(given.folder, settings)
+        code: int = given.run(given)
     except MllmuError as error:
-        print(f"mllmu: {error}", file=sys.stderr)  # noqa: T201
+        print(f"mllmu: {error}", file=sys.stderr)
         return USAGE
-    print(f"written to {given.folder}: pytest --mllmu-method=ga --mllmu-data={given.folder}")  # noqa: T201
-    return 0
+    return code
 
 
-def export_data(folder: Path, settings: choices.Settings) -> None:
-    """The embedded benchmark with a split for each share of people to forget. Raises DataError when the folder is not empty."""
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mllmu", description="pytest-mllmu outside a test session")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    export = commands.add_parser("export-data", help="write the embedded benchmark to a folder in the released parquet layout")
+    export.add_argument("folder", metavar="DIR", type=Path, help="a new or empty folder")
+    for name in ("profiles", "celebrities", "seed"):
+        option = OPTIONS[name]
+        export.add_argument(option.flag.replace("--mllmu-", "--"), metavar=option.metavar, help=f"{option.help} (default: {option.default})")
+    export.add_argument("--forget", default="5,10,15", metavar="PERCENT[,PERCENT]", help="splits to write (default: 5,10,15)")
+    export.set_defaults(run=_export)
+
+    compare = commands.add_parser("compare", help="what changed from one run to another; exit code 1 when something got worse")
+    compare.add_argument("baseline", metavar="BASELINE", type=Path, help="a .json report, or a folder of runs with a baseline")
+    compare.add_argument("report", metavar="RUN", type=Path, help="a .json report, or a folder of runs: its last one")
+    for name in ("fail_on", "across"):
+        option = OPTIONS[name]
+        compare.add_argument(f"--{name.replace('_', '-')}", metavar=option.metavar, help=option.help.replace("%", "%%"))
+    compare.add_argument("--inconclusive", choices=("yellow", "red"), default="yellow", help="whether an inconclusive change is a failure (default: yellow)")
+    compare.set_defaults(run=_compare)
+
+    history = commands.add_parser("history", help="the runs of a folder that --mllmu-history writes")
+    history.add_argument("folder", metavar="DIR", type=Path)
+    history.set_defaults(run=_history)
+
+    promote = commands.add_parser("promote", help="make a run the baseline that --mllmu-compare=DIR compares with")
+    promote.add_argument("folder", metavar="DIR", type=Path)
+    promote.add_argument("number", metavar="NUMBER", type=int, nargs="?", help="which run (default: the last)")
+    promote.set_defaults(run=_promote)
+    return parser
+
+
+def _export(given: argparse.Namespace) -> int:
+    """The embedded benchmark with a split for each share of people to forget."""
     from pytest_mllmu.benchmark.export import write_benchmark
     from pytest_mllmu.benchmark.splits import draw, synthetic_ids
     from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 
+    named = {name: getattr(given, name) for name in ("profiles", "celebrities", "seed", "forget")}
+    settings = choices.resolve({"data": "synthetic", **named}, lambda key: None, {}, flags="--")
     first, *others = settings.forget
     ids = synthetic_ids(settings.profiles)
     benchmark = synthetic_benchmark(settings.profiles, settings.celebrities, first, settings.seed)
-    write_benchmark(benchmark, folder, first, {share: draw(ids, share, settings.seed) for share in others})
+    write_benchmark(benchmark, given.folder, first, {share: draw(ids, share, settings.seed) for share in others})
+    print(f"written to {given.folder}: pytest --mllmu-method=ga --mllmu-data={given.folder}")
+    return 0
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from pytest_mllmu.analysis.comparison import compare, limits, refused
+    from pytest_mllmu.report import changes, history
+    from pytest_mllmu.report.json import read_json
+
+    named = {name: getattr(given, name) for name in ("fail_on", "across")}
+    settings = choices.resolve(named, lambda key: None, {}, flags="--")
+    last = history.runs(given.report)[-1:] if given.report.is_dir() else [given.report]
+    if not last:
+        raise SettingsError(f"{given.report}: no run in this folder")
+    before = read_json(given.baseline / history.BASELINE if given.baseline.is_dir() else given.baseline)
+    after = read_json(last[0])
+    try:
+        asked = limits(settings.fail_on)
+        if why := refused(before.about, after.about, settings.across):
+            raise SettingsError(f"{given.baseline}: {why}")
+        found = compare(before.table, after.table, asked, paired=before.about["data"] == after.about["data"], inconclusive=given.inconclusive)
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("--mllmu-", "--")) from None
+    for line in [*changes.lines(found), changes.summary(found)]:
+        print(line)
+    return WORSE if any(change.red for change in found) else 0
+
+
+def _history(given: argparse.Namespace) -> int:
+    from pytest_mllmu.report import history
+
+    for line in history.lines(given.folder):
+        print(line)
+    return 0
+
+
+def _promote(given: argparse.Namespace) -> int:
+    from pytest_mllmu.report import history
+
+    print(f"{history.promote(given.folder, given.number)} is now {given.folder / history.BASELINE}")
+    return 0

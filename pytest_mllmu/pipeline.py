@@ -28,7 +28,7 @@ from pytest_mllmu.store import Artefact, Store, default_root, key_of
 from pytest_mllmu.trials import Trial
 
 if TYPE_CHECKING:
-    from pytest_mllmu.analysis.table import Row
+    from pytest_mllmu.analysis.table import Cell, Row
     from pytest_mllmu.scoring.scores import Score
 
 RESPONSES, HOW = "responses.jsonl", "asked.json"
@@ -45,7 +45,7 @@ class Pipeline:
         self._asked: dict[tuple[int, Split], str] = {}
         self._exams: dict[tuple[int, Split], Exam] = {}
         self._scores: dict[tuple[str, int, Split], tuple[Score, ...]] = {}
-        self._rows: dict[tuple[str, str, str, int, tuple[Split, ...]], Row] = {}
+        self._cells: dict[tuple[str, int, Split], tuple[Cell, ...]] = {}
 
     # --- benchmark ---
 
@@ -158,13 +158,15 @@ class Pipeline:
 
     def row(self, model: Model, splits: tuple[Split, ...]) -> Row:
         """The model's row of the table, over some splits."""
-        from pytest_mllmu.analysis.table import build_row
+        from pytest_mllmu.analysis.table import Row, build_row
 
-        key = (model.key, model.title, model.name, model.forget, splits)  # an untouched candidate is the vanilla under another name
-        if key not in self._rows:
-            scores = [score for split in splits for score in self.scores(model, split)]
-            self._rows[key] = build_row(model.name or model.role, model.title, scores, self.settings.seed, model.forget)
-        return self._rows[key]
+        cells: list[Cell] = []
+        for split in splits:
+            key = (model.key + model.system, model.forget, split)
+            if key not in self._cells:
+                self._cells[key] = build_row("", "", self.scores(model, split)).cells
+            cells += self._cells[key]
+        return Row(model.name or model.role, model.title, tuple(cells), model.forget)
 
     def questions(self, model: Model, split: Split) -> list[Question]:
         """Those that are scored: what a dialect shows is not asked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,9 @@ from pytest_mllmu.fixtures import (
     mllmu_benchmark,
     mllmu_candidate,
     mllmu_gate,
+    mllmu_guard,
+    mllmu_guard_verdict,
+    mllmu_judging,
     mllmu_method_ga,
     mllmu_method_ga_difference,
     mllmu_method_kl_minimization,
@@ -39,6 +42,9 @@ __all__ = [
     "mllmu_benchmark",
     "mllmu_candidate",
     "mllmu_gate",
+    "mllmu_guard",
+    "mllmu_guard_verdict",
+    "mllmu_judging",
     "mllmu_method_ga",
     "mllmu_method_ga_difference",
     "mllmu_method_kl_minimization",
@@ -102,6 +108,10 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_mllmu.session import Session
 
             config.pluginmanager.register(Active(Session(config, chosen)), "mllmu-session")
+        elif config.getoption("mllmu_gates") and config.getoption("collectonly"):
+            from pytest_mllmu.session import GatesShown
+
+            config.pluginmanager.register(GatesShown(config, chosen), "mllmu-gates")
     except MllmuError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -136,8 +146,17 @@ class Active:
 
     # --- results ---
 
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        return self.session.status(report)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.session.collect(report)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        done = yield
+        self.session.conclude(session)  # in pytest_sessionfinish it would be too late for the exit code
+        return done
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.session.finish(session)

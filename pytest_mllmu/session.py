@@ -13,23 +13,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_mllmu
-from pytest_mllmu.analysis.gates import FORGOTTEN
-from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Split
+from pytest_mllmu.analysis.gates import FORGOTTEN, GUARDS, PERSONS
+from pytest_mllmu.analysis.policies import policy
+from pytest_mllmu.baseline import Baseline, publish
+from pytest_mllmu.benchmark.profiles import SPLITS, Split
 from pytest_mllmu.benchmark.splits import draw, limited, synthetic_ids
 from pytest_mllmu.console import Console
 from pytest_mllmu.errors import MllmuError
-from pytest_mllmu.fixtures import OWN, PROPERTY, pipeline_key, settings_key
+from pytest_mllmu.fixtures import OWN, PROPERTY, pipeline_key, policy_key, settings_key
 from pytest_mllmu.memory import Model
 from pytest_mllmu.methods import registry
 from pytest_mllmu.methods.base import Method
 from pytest_mllmu.pipeline import Pipeline
+from pytest_mllmu.report.run import about
 from pytest_mllmu.settings import Settings
 from pytest_mllmu.trials import Trial, trials
 
 if TYPE_CHECKING:
+    from pytest_mllmu.analysis.gates import Gate, Policy
     from pytest_mllmu.report.run import Run
 
 ROLES = ("base", "vanilla", "oracle", "candidate")
+JUDGE = "local"
+MOST = 12
+"""Inconclusive verdicts that are spelled out in a terminal."""
 NO_ORACLE = "no oracle (a model that never saw the forget set): the floor on forget and test is chance"
 
 
@@ -43,6 +50,7 @@ class Session:
         self.config, self.settings = config, settings
         self.console = Console(config)
         self.trials = trials(settings, registry(_from_packages(config)), own_methods(config))
+        self.policy = config.stash[policy_key] = chosen_policy(config, settings)
         self.pipeline = Pipeline(settings, self.console.progress(), self.trials)
         self.dialect = self.pipeline.dialect  # one that is not for these models is said before any test runs
         self.started = time.monotonic()
@@ -50,18 +58,22 @@ class Session:
         self.candidates: dict[str, Model] = {}
         self.run: Run | None = None
         self.said: list[str] = []
+        self.broken = False  # the run could not be put together, which is said already
         config.stash[pipeline_key] = self.pipeline
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             # A project that sets the method in its ini file or its environment runs its own tests as well; who names it on the command line means the sets.
-            own = [] if config.getoption("mllmu_method") else config.args
+            own = [] if config.getoption("mllmu_method") or config.getoption("mllmu_candidate") else config.args
             config.args[:] = [*own, str(suite())]
         if self.worker:
             return
+        self.baseline = Baseline(settings, self.policy)
         if settings.data != "synthetic":  # bad data is said before any test runs
             for forget in settings.forget:
                 self.pipeline.benchmark_of(forget)
         if not config.getoption("collectonly"):
             self.pipeline.store.open()
+            if settings.compare:
+                self.baseline.check(about({**settings.measured, "judge": JUDGE}, settings.seed, self._fingerprints()))
 
     @property
     def worker(self) -> bool:
@@ -93,6 +105,12 @@ class Session:
 
     # --- results ---
 
+    def status(self, report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """An inconclusive gate that the policy lets pass is neither a pass nor a failure."""
+        if report.when == "call" and report.passed and (f"{PROPERTY}_verdict", "inconclusive") in report.user_properties:
+            return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
+        return None
+
     def collect(self, report: pytest.TestReport) -> None:
         for key, value in report.user_properties if report.when == "call" else ():
             if key == PROPERTY:
@@ -101,17 +119,41 @@ class Session:
                 self.candidates[model.name] = model
                 self.verdicts.append((model.name, row["verdict"]))
 
-    def finish(self, session: pytest.Session) -> None:
-        """Puts the run together and writes the reports; what goes wrong here is said and makes the session red."""
-        self.console.close()
-        if self.worker or not self.verdicts:
-            if self.settings.report and not self.worker and not self.config.getoption("collectonly"):
-                self.said.append("mllmu: no report written: no gate was judged")
+    def conclude(self, session: pytest.Session) -> None:
+        """After the last test: the run is put together and compared with the baseline. What got worse counts as a failed test, without a traceback."""
+        if self.worker or self.config.getoption("collectonly"):
+            return
+        if not self.verdicts:
+            if self.settings.compare:  # that nothing is compared must not look like nothing got worse
+                self.said.append("mllmu: not compared with the baseline: no gate was judged")
+                session.testsfailed += 1
             return
         try:
             self.run = self._run()
+            self.run.changes = self.baseline.changes(self.run)
+            session.testsfailed += sum(change.red for change in self.run.changes)
+        except MllmuError as error:
+            self.said.append(f"mllmu: {error}")
+            session.testsfailed += 1
+            self.broken = self.run is None
+
+    def finish(self, session: pytest.Session) -> None:
+        """Writes the reports; what goes wrong here is said and makes the session red. A run that was cut short is reported as far as it went."""
+        self.console.close()
+        if self.worker or self.broken or self.config.getoption("collectonly"):
+            return
+        if not self.verdicts:
+            if self.settings.report:
+                self.said.append("mllmu: no report written: no gate was judged")
+            return
+        try:
+            if self.run is None:
+                self.run = self._run()
+                if self.settings.compare:
+                    self.said.append("mllmu: the run was cut short: not compared with the baseline")
             for path in self.settings.report:
                 self._write(path)
+            self.said += publish(self.run, self.settings)
         except MllmuError as error:
             self.said.append(f"mllmu: {error}")
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -125,10 +167,16 @@ class Session:
 
     def summary(self, reporter: pytest.TerminalReporter) -> None:
         if self.run is not None:
-            from pytest_mllmu.report.terminal import render
+            from pytest_mllmu.report.terminal import conclusions, render
 
             reporter.section("MLLMU-Bench", sep="=")
             reporter.write_line(render(self.run, self.settings.table, self.settings.signals == "yes"))
+            for line, colour in conclusions(self.run, MOST if self.config.get_verbosity() <= 0 else None):
+                reporter.write_line(line, **({colour: True} if colour else {}))
+            for line, colour in self.baseline.lines(self.run):
+                reporter.write_line(line, **({colour: True} if colour else {}))
+        if self.config.getoption("collectonly"):
+            show_gates(self.policy, reporter)
         for line in self.said:
             reporter.write_line(line)
 
@@ -142,7 +190,7 @@ class Session:
         rows = []
         for forget in self.settings.forget:
             found = [(trial, verdict) for trial, verdict in self.verdicts if verdict["forget"] == forget]
-            splits = {verdict["split"] for _, verdict in found} | {split for _, verdict in found if verdict["person"] for split in FORGOTTEN}
+            splits = {split for _, verdict in found for split in _looked_at(verdict["gate"])}
             models = self.pipeline.references(forget) if found else []
             models += [self.candidates[trial.id] for trial in self.trials if trial.id in self.candidates and trial.forget == forget]
             rows += [(model, tuple(split for split in SPLITS if split in splits and self.pipeline.answered(model, split))) for model in models]
@@ -154,7 +202,6 @@ class Session:
         from pytest_mllmu.report.run import Run
 
         rows, benchmark = self._judged(), self.pipeline.benchmark
-        forgotten = {str(forget): list(self.pipeline.benchmark_of(forget).forget_ids) for forget in self.settings.forget}
         made = {name: dict(model.made) for name, model in sorted(self.candidates.items())}
         keys = {_label(model, self.settings): model.key for model, _ in rows}
         paths = sorted({self.pipeline.path(model, split) for model, splits in rows for split in splits})
@@ -164,7 +211,7 @@ class Session:
                 "device": self.pipeline.models.device,
                 "methods": made,
                 "data": benchmark.name,
-                "judge": "local",
+                "judge": JUDGE,
                 "paths": paths,
                 "shown": self._shown(rows),
             },
@@ -175,7 +222,8 @@ class Session:
                 **_versions("faker", "pillow"),
             },
             seed=self.settings.seed,
-            fingerprints={**benchmark.fingerprints, "models": keys, "forget": forgotten},
+            fingerprints={**self._fingerprints(), "models": keys},
+            policy=self.policy.to_json(),
             table=Table(tuple(self.pipeline.row(model, splits) for model, splits in rows)),
             verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=self._order)],
             notes=(
@@ -188,6 +236,10 @@ class Session:
             benchmark_name=benchmark.name,
             synthetic=benchmark.synthetic,
         )
+
+    def _fingerprints(self) -> dict[str, Any]:
+        forgotten = {str(forget): list(self.pipeline.benchmark_of(forget).forget_ids) for forget in self.settings.forget}
+        return {**self.pipeline.benchmark.fingerprints, "forget": forgotten}
 
     def _shown(self, rows: list[tuple[Model, tuple[Split, ...]]]) -> dict[str, dict[str, dict[str, list[str]]]]:
         """Whose questions stood in the prompts, with their answers: ids by share of people to forget, split and task; empty for zero-shot."""
@@ -210,9 +262,7 @@ class Session:
 
     def _order(self, row: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
         trial, verdict = row
-        task, _, modality = str(verdict["gate"]).partition("-")
-        places = (SPLITS.index(verdict["split"]), TASKS.index(task), MODALITIES.index(modality)) if modality else (len(SPLITS), 0, 0)
-        return [known.id for known in self.trials].index(trial), places, verdict["person"] or ""
+        return [known.id for known in self.trials].index(trial), list(self.policy.gates).index(verdict["gate"]), verdict["person"] or ""
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         """One line a question and model: the question, the response and the score."""
@@ -223,6 +273,34 @@ class Session:
                     response = json.loads(responses[question.id].to_line())
                     row = {"question": question.id, "model": model.title, "forget": model.forget, "split": split, "asked": question.to_json()}
                     yield row | {"response": response, "score": dict(score.values)}
+
+
+def chosen_policy(config: pytest.Config, settings: Settings) -> Policy:
+    return policy(settings.gates or "", config.rootpath / "pyproject.toml")
+
+
+def show_gates(policy: Policy, reporter: pytest.TerminalReporter) -> None:
+    """What the gates ask, under the collected tests; not with ``-q``, whose lines scripts read."""
+    if reporter.verbosity >= 0:
+        for line in policy.lines():
+            reporter.write_line(line)
+
+
+class GatesShown:
+    """``pytest --mllmu-gates=strict --co`` without a method: nothing is on trial, but what would be asked of it can be read."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.policy = chosen_policy(config, settings)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        show_gates(self.policy, terminalreporter)
+
+
+def _looked_at(gate: str) -> tuple[Split, ...]:
+    """The sets that the gate of this name asks about."""
+    if gate == PERSONS:
+        return FORGOTTEN
+    return GUARDS.get(gate.removeprefix("guard."), tuple(split for split in SPLITS if gate.startswith(f"{split}.")))
 
 
 def _label(model: Model, settings: Settings) -> str:
@@ -254,14 +332,12 @@ def suite() -> Path:
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """A test of ``mllmu_candidate`` runs for each method, one of ``mllmu_gate`` for each gate of its split, one of ``mllmu_person`` for each person."""
-    from pytest_mllmu.analysis.gates import POLICIES
-
+    """A test of ``mllmu_candidate`` runs for each method, one of ``mllmu_gate`` for each gate of its split, and so on for guards and people."""
     config = metafunc.config
     settings = config.stash[settings_key]
     if not settings.method:
         missing = pytest.param(None, id="no-method", marks=pytest.mark.skip(reason="nothing on trial: give --mllmu-method"))
-        for name in ("mllmu_candidate", "mllmu_gate", "mllmu_person"):
+        for name in ("mllmu_candidate", "mllmu_gate", "mllmu_guard", "mllmu_person"):
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, [missing], indirect=True)
         return
@@ -272,12 +348,20 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("mllmu_candidate", "mllmu_person"), pairs, ids=ids, indirect=True)
         return
     metafunc.parametrize("mllmu_candidate", trials, ids=[trial.id for trial in trials], indirect=True, scope="session")
+    if "mllmu_guard" in metafunc.fixturenames:
+        metafunc.parametrize("mllmu_guard", [pytest.param(gate, id=gate.id) for gate in config.stash[policy_key].guards], indirect=True)
     if "mllmu_gate" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("mllmu_split")
         if marker is None:
             raise pytest.UsageError(f"{metafunc.definition.nodeid} asks for mllmu_gate: mark it with mllmu_split(name) to say of which set")
-        gates = POLICIES[settings.gates].of(marker.kwargs["name"])
-        metafunc.parametrize("mllmu_gate", [pytest.param(gate, id=gate.id, marks=pytest.mark.mllmu_task(name=gate.task)) for gate in gates], indirect=True)
+        gates = config.stash[policy_key].of(marker.kwargs["name"])
+        metafunc.parametrize("mllmu_gate", [pytest.param(gate, id=gate.id, marks=_of_a_task(gate)) for gate in gates], indirect=True)
+
+
+def _of_a_task(gate: Gate) -> tuple[pytest.MarkDecorator, ...]:
+    """So that ``-m "mllmu_task(name='cloze')"`` selects; what pools tasks is of none."""
+    tasks = {task for task, _ in gate.cells}
+    return tuple(pytest.mark.mllmu_task(name=task) for task in tasks) if len(tasks) == 1 else ()
 
 
 def forget_ids(settings: Settings, forget: int) -> tuple[str, ...]:

@@ -17,7 +17,10 @@ from pytest_mllmu.errors import SettingsError, did_you_mean
 Show = Literal["both", "multimodal", "unimodal"]
 
 MODELS = ("tiny-llava", "tiny-idefics2")
-POLICIES = ("default", "off")
+POLICIES = ("default", "strict", "acceptance", "mmunlearner", "off")
+FAIL_ON = ("forget.*:+2", "test.*:+2", "retain.*:-2", "celebrity.*:-2")
+"""What is a regression unless the user says it: two points remembered again, or lost."""
+MAY_DIFFER = ("data", "seed", "dialect", "judge", "people")
 REPORTS = (".json", ".jsonl", ".md")
 LABELS = ("answer", "upstream")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -124,6 +127,29 @@ def _device(text: str) -> str:
     return _one_of("device", ("auto", "cpu", "cuda", "mps"))(text)
 
 
+def _gates(text: str) -> str:
+    """A policy's name, or the absolute path of a TOML file."""
+    if text in POLICIES:
+        return text
+    path = Path(text).expanduser()
+    if path.suffix.lower() != ".toml":
+        raise ValueError(f"no gate policy {text!r}; there is {', '.join(POLICIES)}, or give a .toml file{did_you_mean(text, POLICIES)}")
+    if not path.is_file():
+        raise ValueError(f"no file {text!r}; there is {', '.join(POLICIES)}, or a .toml file with gates")
+    return str(path.resolve())
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).expanduser().resolve()
+
+
+def _folder(text: str) -> Path:
+    path = _absolute(text)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{text!r} is a file; a folder is expected")
+    return path
+
+
 def _report(text: str) -> Path:
     path = Path(text)
     if path.suffix.lower() not in REPORTS:
@@ -155,7 +181,11 @@ OPTIONS = (
     Option("signals", "no", _one_of("answer", YES_NO), "YES|NO", "Print the table of probabilities as well"),
     Option("dialect", "strict", _one_of("dialect", DIALECTS), "NAME", "How to ask and to read answers: strict, or as released (upstream, upstream-submission)"),
     Option("demonstrations", 0, _number(0, 100), "N", "Retain people, a question of each, shown with its answer before every question (strict)", int | str),
-    Option("gates", "default", _one_of("gate policy", POLICIES), "POLICY", "Gates: default, or off to measure only", Literal["default", "off"]),
+    Option("gates", None, _gates, "POLICY|FILE", f"Gates: {', '.join(POLICIES)}, or a .toml file (default: [tool.mllmu.gates] of pyproject.toml, or default)"),
+    Option("compare", None, _absolute, "FILE|DIR", "Baseline: a .json report, or a folder of --mllmu-history; what got worse than there is red"),
+    Option("fail_on", FAIL_ON, _list(str), "WHAT:HOW[,...]", "What is a regression, such as retain.*:-2 (points), forget.cloze.*:+5%"),
+    Option("across", (), _list(_one_of("difference", MAY_DIFFER)), "WHAT[,WHAT]", f"What may differ from the baseline: {', '.join(MAY_DIFFER)}"),
+    Option("history", None, _folder, "DIR", "Keep the .json report of every run in a folder, numbered; mllmu promote makes one of them the baseline"),
     Option("lr", None, _number(0, 1, float), "RATE", "Learning rate of unlearning instead of the method's own", float | str),
     Option("epochs", None, _number(1, 1000), "N", "Epochs of unlearning instead of the method's own", int | str),
     Option("train_batch", None, _number(1, 4096), "N", "Rows per forward pass of training instead of the method's own", int | str),
@@ -168,7 +198,7 @@ OPTIONS = (
     Option("quantize", "no", _one_of("quantization", ("no", "4bit")), "HOW", "4bit: hold a checkpoint in NF4 (QLoRA; needs pytest-mllmu[quant])"),
     Option("attention", "auto", _one_of("attention", ATTENTIONS), "NAME", "How a checkpoint computes attention: auto, sdpa, eager or flash_attention_2"),
     Option("report", (), _report, "FILE", "Write a report, its format by suffix: .json, .jsonl or .md (may be repeated)", "linelist", many=True),
-    Option("cache", None, lambda text: Path(text).expanduser().resolve(), "DIR", "Folder of models and answers (default: the user's cache folder)"),
+    Option("cache", None, _absolute, "DIR", "Folder of models and answers (default: the user's cache folder)"),
     Option("seed", 0, _number(0, 2**31), "N", "The one seed of data, training and statistics", int | str),
     Option("device", "auto", _device, "NAME", "Where models run: auto, cpu, cuda, cuda:N or mps"),
     Option("batch", None, _number(1, 4096), "N", "Rows per forward pass of the evaluation; answers do not depend on it", int | str),
@@ -194,7 +224,11 @@ class Settings:
     signals: str = "no"
     dialect: str = "strict"
     demonstrations: int = 0
-    gates: str = "default"
+    gates: str | None = None
+    compare: Path | None = None
+    fail_on: tuple[str, ...] = FAIL_ON
+    across: tuple[str, ...] = ()
+    history: Path | None = None
     lr: float | None = None
     epochs: int | None = None
     train_batch: int | None = None
@@ -220,8 +254,8 @@ class Settings:
 
     @property
     def measured(self) -> dict[str, Any]:
-        """What decides the numbers: everything but where files go and how the table looks."""
-        aside = {"report", "cache", "table", "signals", "batch"}
+        """What decides the numbers: everything but where files go, how the table looks, and what is concluded."""
+        aside = {"report", "cache", "table", "signals", "batch", "gates", "compare", "fail_on", "across", "history"}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in aside}
 
 

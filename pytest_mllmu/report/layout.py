@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pytest_mllmu.analysis.gates import FORGOTTEN
+from pytest_mllmu.analysis.knowledge import shown
+from pytest_mllmu.analysis.statistics import Interval
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 from pytest_mllmu.report.run import Run
@@ -143,9 +146,42 @@ def legend(run: Run, forms: tuple[Form, ...] = (TABLE,)) -> list[str]:
     return lines + list(run.notes)
 
 
+def headlines(run: Run) -> list[str]:
+    """``GA: holds 36% [18, 53] of what vanilla knew of the people to forget, keeps 54% [50, 57] of what vanilla knew of the others``, a candidate a line."""
+    lines = []
+    for method, forget in dict.fromkeys((verdict.method, verdict.forget) for verdict in run.verdicts):
+        own = {verdict.gate: verdict for verdict in run.verdicts if (verdict.method, verdict.forget) == (method, forget) and verdict.person is None}
+        left, kept = own.get("forget.all.both"), own.get("retain.all.both")
+        parts = [
+            f"{verb} {found.value:.0%}{shown(Interval(found.low, found.high))} of what vanilla knew of {whom}"
+            for verb, found, whom in (("holds", left, "the people to forget"), ("keeps", kept, "the others"))
+            if found is not None and not math.isnan(found.value)
+        ]
+        failed = [name.removeprefix("guard.") for name, verdict in own.items() if name.startswith("guard.") and verdict.status == "fail"]
+        if failed:
+            what = "collapsed, which is not forgetting: " if any(name.startswith("collapse-") for name in failed) else ""
+            parts.append(f"{what}fails the guard{'s' if len(failed) > 1 else ''} {', '.join(failed)}")
+        share = f" ({forget}%)" if len({verdict.forget for verdict in run.verdicts}) > 1 else ""
+        lines += [f"{method}{share}: {', '.join(parts)}"] if parts else []
+    return lines
+
+
+def remembered(run: Run) -> list[str]:
+    """Who of the people to forget is still known, and what of: a line a candidate, and one a person under it."""
+    lines = []
+    for method, forget in dict.fromkeys((verdict.method, verdict.forget) for verdict in run.verdicts):
+        own = [verdict for verdict in run.verdicts if (verdict.method, verdict.forget) == (method, forget) and verdict.person is not None]
+        known = [verdict for verdict in own if verdict.status == "fail"]
+        if known:
+            lines.append(f"{method}: {len(known)} of {len(own)} people are still known:")
+            lines += [f"  {verdict.person}: {', '.join(verdict.leaks) or 'a little of everything'}" for verdict in known]
+    return lines
+
+
 def tally(run: Run) -> str:
     """``gates: 20 pass, 3 fail, 1 inconclusive``; empty without verdicts."""
     by_status = Counter(verdict.status for verdict in run.verdicts)
     if by_status.keys() == {"off"}:
         return "gates: off, nothing is judged"
-    return f"gates: {', '.join(f'{by_status[status]} {status}' for status in ('pass', 'fail', 'inconclusive'))}" if run.verdicts else ""
+    name = run.policy.get("name", "")
+    return f"gates ({name}): {', '.join(f'{by_status[status]} {status}' for status in ('pass', 'fail', 'inconclusive'))}" if run.verdicts else ""

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_mllmu.analysis.comparison import Change
 from pytest_mllmu.analysis.table import Table
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.scoring.factuality import LABEL
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Run:
     """
 
     settings: dict[str, Any]
+    policy: dict[str, Any]
     versions: dict[str, str]
     seed: int
     fingerprints: dict[str, Any]
@@ -33,6 +35,8 @@ class Run:
     synthetic: bool
     notes: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    """Against a baseline, where one was given."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -41,6 +45,14 @@ class Run:
         name = str(self.settings.get("judge", "local"))
         return LABEL if name == "local" else name
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """Raises StoreError when a stored run does not say it."""
+        try:
+            return about(self.settings, self.seed, self.fingerprints)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"not a run that can be compared ({error!r})") from None
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values in a fixed order, nan and infinity as None; free-form parts are sorted by key."""
         row = {
@@ -48,10 +60,12 @@ class Run:
             "benchmark": {"name": self.benchmark_name, "synthetic": self.synthetic},
             "seed": self.seed,
             "settings": _sorted(self.settings),
+            "policy": self.policy,
             "versions": _sorted(self.versions),
             "fingerprints": _sorted(self.fingerprints),
             "table": self.table.to_json(),
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
+            "changes": [change.to_json() for change in self.changes],
             "notes": list(self.notes),
             "timings": _sorted(self.timings),
         }
@@ -64,7 +78,7 @@ class Run:
         try:
             if row["schema_version"] != SCHEMA_VERSION:
                 raise StoreError(f"a run of schema version {row['schema_version']}; this version of pytest-mllmu reads {SCHEMA_VERSION}")
-            named = {key: row[key] for key in ("settings", "versions", "seed", "fingerprints", "timings")}
+            named = {key: row[key] for key in ("settings", "policy", "versions", "seed", "fingerprints", "timings")}
             benchmark, verdicts = row["benchmark"], [Verdict.from_json(verdict) for verdict in row["verdicts"]]
             return cls(
                 **named,
@@ -73,9 +87,21 @@ class Run:
                 benchmark_name=benchmark["name"],
                 synthetic=benchmark["synthetic"],
                 notes=tuple(row["notes"]),
+                changes=[Change.from_json(change) for change in row["changes"]],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"not a run ({error!r})") from None
+
+
+def about(settings: Mapping[str, Any], seed: int, fingerprints: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must have in common for their numbers to be comparable; the keys are those that ``--mllmu-across`` takes."""
+    return {
+        "data": {name: fingerprints[name] for name in ("profiles", "transformed", "celebrities")},
+        "seed": seed,
+        "dialect": {name: settings[name] for name in ("dialect", "demonstrations")},
+        "judge": settings.get("judge", "local"),
+        "people": {"forget": jsonable(fingerprints["forget"]), "limit": settings["limit"]},
+    }
 
 
 def _sorted(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ The table of probabilities has the same form with 20 narrower columns.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 
 from tabulate import DataRow, TableFormat, tabulate
 
@@ -21,8 +22,10 @@ from pytest_mllmu.report.layout import (
     Show,
     blocks,
     counts,
+    headlines,
     legend,
     modalities,
+    remembered,
     tally,
     unparseable,
 )
@@ -112,3 +115,18 @@ def _split_titles(header: str) -> str:
     """The names of the sets, each in the middle of its columns."""
     label, *groups = header.split(BAR)
     return BAR.join([" " * len(label), *(SPLIT_TITLES[split].center(len(group)) for split, group in zip(SPLITS, groups, strict=True))]).rstrip()
+
+
+def conclusions(run: Run, most: int | None = None) -> Iterator[tuple[str, str]]:
+    """What follows from the gates, each line with its colour: a sentence a candidate, who is still known, what was inconclusive (``most`` of it)."""
+    for line in headlines(run):
+        yield printable(line), ""
+    for line in remembered(run):
+        yield printable(line), "red"
+    unsure = [verdict for verdict in run.verdicts if verdict.status == "inconclusive"]
+    if unsure:
+        yield "inconclusive:", "yellow"
+    for verdict in unsure[:most]:
+        yield printable(f"  {verdict.message.partition(chr(10))[0]}"), ""
+    if most is not None and len(unsure) > most:
+        yield f"  ... and {len(unsure) - most} more (-v shows them)", ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.runs import GATES, QUESTIONS, Built
+from tests.integration.runs import GATES, GUARDS, QUESTIONS, Built
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def report(built: Built) -> dict[str, Any]:
 
 
 def test_json_says_what_was_run(report: dict[str, Any]) -> None:
-    assert report["schema_version"] == 1
+    assert report["schema_version"] == 2
     assert report["seed"] == 0
     assert report["benchmark"] == {"name": "synthetic", "synthetic": True}
     assert {"method": ["ga"], "profiles": 6, "celebrities": 2, "forget": [34], "judge": "local", "device": "cpu"}.items() <= report["settings"].items()
@@ -50,8 +50,8 @@ def test_json_has_the_table(report: dict[str, Any]) -> None:
 
 def test_json_has_the_verdicts(report: dict[str, Any]) -> None:
     verdicts = report["verdicts"]
-    assert len(verdicts) == GATES + 2
-    assert Counter(verdict["person"] is not None for verdict in verdicts) == {False: GATES, True: 2}
+    assert len(verdicts) == GATES + GUARDS + 2
+    assert Counter(verdict["person"] is not None for verdict in verdicts) == {False: GATES + GUARDS, True: 2}
     assert {verdict["status"] for verdict in verdicts} <= {"pass", "fail", "inconclusive"}
     assert {verdict["person"] for verdict in verdicts} - {None} == set(report["fingerprints"]["forget"]["34"])
     for verdict in verdicts:
@@ -61,8 +61,8 @@ def test_json_has_the_verdicts(report: dict[str, Any]) -> None:
 
 def test_verdicts_are_what_the_terminal_said(built: Built, report: dict[str, Any]) -> None:
     by_status = Counter(verdict["status"] for verdict in report["verdicts"])
-    assert f"gates: {by_status['pass']} pass, {by_status['fail']} fail, {by_status['inconclusive']} inconclusive" in built.ran.table
-    assert (built.ran.code == 0) == (by_status["pass"] == GATES + 2)
+    assert f"gates (default): {by_status['pass']} pass, {by_status['fail']} fail, {by_status['inconclusive']} inconclusive" in built.ran.table
+    assert (built.ran.code == 0) == (not any(verdict["red"] for verdict in report["verdicts"]))
     for verdict in report["verdicts"]:
         if verdict["status"] != "pass":
             assert verdict["message"].splitlines()[0] in built.ran.text
@@ -95,7 +95,7 @@ def test_markdown_has_a_table(built: Built) -> None:
     for name in ("Vanilla", "GA"):
         (multimodal, unimodal) = (line for line in lines if line.startswith("|") and line.split("|")[1].strip() == name)
         assert multimodal.count("|") == unimodal.count("|") == header[0].count("|") == 18
-    assert sum(line.startswith(("- **pass**", "- **fail**", "- **inconclusive**")) for line in lines) == GATES + 2
+    assert sum(line.startswith(("- **pass**", "- **fail**", "- **inconclusive**")) for line in lines) == GATES + GUARDS + 2
 
 
 def test_an_older_report_is_replaced(built: Built, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.analysis.table import Table, build_row
-from pytest_mllmu.analysis.verdicts import POLICIES, judge_gate
+from pytest_mllmu.analysis.verdicts import judge_gate
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Task
 from pytest_mllmu.errors import SettingsError, StoreError
 from pytest_mllmu.report import SUFFIXES, markdown, terminal, write
@@ -19,6 +20,7 @@ from pytest_mllmu.report.files import write_text
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.scores import Score
 
+DEFAULT = BUILT_IN["default"]
 EVIL = "<img src=x>|`rm`|[a](http://evil)\n# *b* \x1b[31m www.evil"
 
 
@@ -43,10 +45,11 @@ def scores(share: int) -> list[Score]:
 
 
 def make_run(title: str = "GA", note: str = "no oracle", seconds: float = 1.0, synthetic: bool = True) -> Run:
-    vanilla, candidate = build_row("vanilla", "Vanilla", scores(10), 0), build_row("ga", title, scores(3), 0)
-    verdicts = [judge_gate(gate, candidate, vanilla, title) for gate in POLICIES["default"].gates]
+    vanilla, candidate = build_row("vanilla", "Vanilla", scores(10)), build_row("ga", title, scores(3))
+    verdicts = [judge_gate(gate, candidate, vanilla, title, DEFAULT) for split in SPLITS for gate in DEFAULT.of(split)]
     return Run(
         settings={"method": "ga", "judge": "local", "cache": Path("/c")},
+        policy=DEFAULT.to_json(),
         versions={"torch": "2", "pytest": "9"},
         seed=7,
         fingerprints={"profiles": "ab"},
@@ -61,12 +64,25 @@ def make_run(title: str = "GA", note: str = "no oracle", seconds: float = 1.0, s
 
 def test_schema_of_a_run() -> None:
     row = make_run().to_json()
-    assert list(row) == ["schema_version", "benchmark", "seed", "settings", "versions", "fingerprints", "table", "verdicts", "notes", "timings"]
-    assert row["schema_version"] == 1
+    assert list(row) == [
+        "schema_version",
+        "benchmark",
+        "seed",
+        "settings",
+        "policy",
+        "versions",
+        "fingerprints",
+        "table",
+        "verdicts",
+        "changes",
+        "notes",
+        "timings",
+    ]
+    assert row["schema_version"] == 2
     assert list(row["versions"]) == ["pytest", "torch"]
     cell = row["table"]["rows"][1]["cells"][0]
-    assert list(cell) == ["metric", "split", "modality", "value", "low", "high", "questions", "people", "chance"]
-    assert {"gate", "status", "message", "retained", "low", "high", "questions", "people"} <= set(row["verdicts"][0])
+    assert list(cell) == ["metric", "split", "modality", "value", "low", "high", "questions", "people", "chance", "sums", "asked", "about"]
+    assert {"gate", "status", "message", "value", "low", "high", "questions", "people"} <= set(row["verdicts"][0])
 
 
 def test_equal_runs_are_byte_equal_but_for_timings(tmp_path: Path) -> None:
@@ -80,8 +96,8 @@ def test_equal_runs_are_byte_equal_but_for_timings(tmp_path: Path) -> None:
 
 def test_a_run_is_read_back_and_printed_again(tmp_path: Path) -> None:
     run = make_run()
-    run.verdicts.append(judge_gate(POLICIES["default"].gates[0], run.table.rows[0], build_row("v", "V", [], 0), "GA"))
-    assert math.isnan(run.verdicts[-1].retained)
+    run.verdicts.append(judge_gate(DEFAULT.of("forget")[0], run.table.rows[0], build_row("v", "V", []), "GA", DEFAULT))
+    assert math.isnan(run.verdicts[-1].value)
     write(run, tmp_path / "run.json")
     text = (tmp_path / "run.json").read_text(encoding="utf-8")
     assert "NaN" not in text
@@ -91,7 +107,7 @@ def test_a_run_is_read_back_and_printed_again(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="schema version 99"):
         Run.from_json({**run.to_json(), "schema_version": 99})
     with pytest.raises(StoreError, match="not a run"):
-        Run.from_json({"schema_version": 1})
+        Run.from_json({"schema_version": 2})
 
 
 def test_json_lines_in_their_order(tmp_path: Path) -> None:
@@ -152,7 +168,7 @@ def test_the_terminal_says_what_the_numbers_are() -> None:
     for part in ("image + text", "text only", "100.0%", "30.0%", "±", "local judge", "synthetic people and drawn faces", "no oracle"):
         assert part in text
     assert "n, image + text: forget 100/100/100/100 questions about 20 people" in text
-    assert "gates: " in text
+    assert "gates (default): " in text
     assert "drawn faces" not in terminal.render(make_run(synthetic=False))
 
 
@@ -160,7 +176,7 @@ def test_unparseable_answers_are_counted_under_the_table() -> None:
     run = make_run()
     assert "unparseable" not in terminal.render(run) + markdown.render(run)
     written = [replace(score, values={"accuracy": 0.0, "unparseable": float(place % 25 == 0)}) for place, score in enumerate(scores(0)[:100])]
-    run.table = Table((*run.table.rows, build_row("npo", "NPO", written, 0)))
+    run.table = Table((*run.table.rows, build_row("npo", "NPO", written)))
     said = "unparseable answers (counted as wrong): NPO 4 of 100 multiple choice on forget"
     assert said in terminal.render(run).splitlines()
     assert f"- {said}" in markdown.render(run).splitlines()
@@ -196,7 +212,7 @@ def test_probabilities_of_one_modality_and_of_a_run_that_has_none() -> None:
     assert "image + text" not in terminal.render(make_run(), "unimodal", signals=True)
     run = make_run()
     bare = [replace(score, values={name: value for name, value in score.values.items() if name == "accuracy"}) for score in scores(5)]
-    run.table = Table((build_row("ga", "GA", bare, 0),))
+    run.table = Table((build_row("ga", "GA", bare),))
     rows = [line for line in terminal.render(run, signals=True).splitlines() if line.startswith("  GA")]
     assert rows[-1].replace("|", " ").split()[1:] == ["-"] * 20
     assert "nothing was asked" in terminal.render(run, signals=True)
@@ -204,7 +220,7 @@ def test_probabilities_of_one_modality_and_of_a_run_that_has_none() -> None:
 
 def test_no_method_is_the_best_by_its_probabilities() -> None:
     run = make_run()
-    run.table = Table((*run.table.rows, build_row("npo", "NPO", scores(4), 0)))
+    run.table = Table((*run.table.rows, build_row("npo", "NPO", scores(4))))
     text, document = terminal.render(run, signals=True), markdown.render(run, signals=True)
     assert "30.0%*" in text
     assert "*" not in text[text.index("probabilities") : text.index("*: best")]
@@ -219,7 +235,7 @@ def test_markdown_has_the_probabilities_when_asked_for(tmp_path: Path) -> None:
     assert "probabilities" not in plain
     assert "## embedded, seed 7: probabilities" in document
     assert document.count("Forget Opt. prob.") == 2
-    assert "0.34 ±0.16" in document
+    assert "0.34 ±0.1" in document
 
 
 def test_json_always_has_the_probabilities(tmp_path: Path) -> None:
@@ -232,7 +248,7 @@ def test_json_always_has_the_probabilities(tmp_path: Path) -> None:
 
 def test_missing_cells_are_dashes_and_no_row_breaks_it() -> None:
     run = make_run()
-    run.table = Table((build_row("ga", "GA", [score for score in scores(5) if score.split == "forget"], 0),))
+    run.table = Table((build_row("ga", "GA", [score for score in scores(5) if score.split == "forget"]),))
     line = next(line for line in terminal.render(run).splitlines() if line.startswith("  GA"))
     assert line.replace("|", " ").split()[5:] == ["-"] * 12
     run.table = Table(())
@@ -263,8 +279,8 @@ def test_markdown_escapes_what_came_from_data() -> None:
 
 def test_markdown_lists_failures_first(tmp_path: Path) -> None:
     run = make_run()
-    run.verdicts = [judge_gate(gate, run.table.rows[0], run.table.rows[0], "Vanilla") for gate in POLICIES["default"].gates]
+    run.verdicts = [judge_gate(gate, run.table.rows[0], run.table.rows[0], "Vanilla", DEFAULT) for split in SPLITS for gate in DEFAULT.of(split)]
     write(run, tmp_path / "run.md")
     text = (tmp_path / "run.md").read_text(encoding="utf-8")
-    assert "### gates: 12 pass, 12 fail, 0 inconclusive" in text
+    assert "### gates (default): 14 pass, 14 fail, 0 inconclusive" in text
     assert text.index("**fail**") < text.index("**pass**")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_mllmu import report, settings
-from pytest_mllmu.analysis.gates import POLICIES
+from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.embedded import tiny
 from pytest_mllmu.errors import SettingsError
 from pytest_mllmu.settings import OPTIONS, Settings, check_flags, resolve
@@ -92,7 +92,7 @@ WRONG = [
     ("device", "cuda:", "no device 'cuda:'; there is auto, cpu, cuda, mps; did you mean 'cuda'?"),
     ("table", "multi", "no table 'multi'; there is both, multimodal, unimodal; did you mean 'multimodal'?"),
     ("signals", "y", "no answer 'y'; there is no, yes"),
-    ("gates", "of", "no gate policy 'of'; there is default, off; did you mean 'off'?"),
+    ("gates", "of", "no gate policy 'of'; there is default, strict, acceptance, mmunlearner, off, or give a .toml file; did you mean 'off'?"),
     ("dialect", "upsteam", "no dialect 'upsteam'; there is strict, upstream, upstream-submission; did you mean 'upstream'?"),
     ("demonstrations", "-1", "a whole number from 0 to 100 is expected, not '-1'"),
     ("forget", "0", "a whole number from 1 to 99 is expected, not '0'"),
@@ -185,7 +185,7 @@ def test_known_and_foreign_flags_pass() -> None:
 
 def test_what_decides_the_numbers() -> None:
     base = Settings()
-    aside = Settings(report=(Path("a.md"),), cache=Path("c"), table="multimodal", signals="yes", batch=3)
+    aside = Settings(report=(Path("a.md"),), cache=Path("c"), table="multimodal", signals="yes", batch=3, gates="off", history=Path("h"), compare=Path("b"))
     assert aside.measured == base.measured
     others = {
         "method": ("ga",),
@@ -198,7 +198,6 @@ def test_what_decides_the_numbers() -> None:
         "limit": 3,
         "data": "x",
         "device": "cuda",
-        "gates": "off",
         "dialect": "upstream",
         "demonstrations": 1,
     }
@@ -207,7 +206,7 @@ def test_what_decides_the_numbers() -> None:
 
 
 def test_names_agree_with_the_registries() -> None:
-    assert tuple(POLICIES) == settings.POLICIES
+    assert tuple(BUILT_IN) == settings.POLICIES
     assert report.SUFFIXES == settings.REPORTS
     assert tuple(tiny.EMBEDDED) == settings.MODELS
 
