@@ -1,0 +1,51 @@
+"""What the documentation tells a reader to copy works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_mllmu.analysis.policies import policy
+from pytest_mllmu.settings import OPTIONS, check_flags
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def block(page: str, mark: str) -> str:
+    found = re.search(rf"<!-- {mark} -->\n```\w*\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
+    assert found, mark
+    return found[1]
+
+
+def test_the_policy_to_copy(tmp_path: Path) -> None:
+    (tmp_path / "gates.toml").write_text(block("docs/verdicts.md", "policy"))
+    found = policy(str(tmp_path / "gates.toml"))
+    assert (found.people_at_least, found.gates["forget.all.both"].at_most, found.gates["forget.cloze.unimodal"].off) == (10, 0.4, True)
+    assert (found.gates["guard.selective"].inconclusive, found.gates["guard.modalities"].inconclusive) == ("red", "yellow")
+
+
+@pytest.mark.parametrize("mark", ["github", "gitlab"])
+def test_the_workflows_to_copy(mark: str) -> None:
+    found = yaml.safe_load(block("docs/ci.md", mark))
+    commands = [step["run"] for step in found["jobs"]["gates"]["steps"] if "run" in step] if mark == "github" else found["unlearning"]["script"]
+    (suite,) = (shlex.split(command) for command in commands if command.startswith("pytest "))
+    check_flags(suite)
+    assert "--mllmu-compare=baseline.json" in suite
+    assert "--junitxml=junit.xml" in suite
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_and_file_that_is_written_about_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    check_flags(re.findall(r"--mllmu-[a-z][a-z-]*[a-z]", text))
+    assert [link for link in re.findall(r"\]\((?!http|#)([^)#]+)", text) if not (page.parent / link).exists()] == []
+
+
+def test_every_option_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [option.flag for option in OPTIONS if option.flag not in text] == []
