@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -91,14 +92,33 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hooks)
 
 
+def _chosen(config: pytest.Config) -> choices.Settings:
+    return choices.resolve({option.name: config.getoption(option.key) for option in choices.OPTIONS}, config.getini)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Called before ``pytest_configure``; None leaves the answer to xdist."""
+    from pytest_mllmu import workers
+
+    try:
+        chosen = _chosen(config)
+    except MllmuError:  # which pytest_configure is about to say
+        return None
+    return workers.number(chosen) if chosen.method and not os.environ.get(workers.CHOSEN) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        chosen = choices.resolve({option.name: config.getoption(option.key) for option in choices.OPTIONS}, config.getini)
-        config.stash[settings_key] = chosen
+        chosen = config.stash[settings_key] = _chosen(config)
         if chosen.method:
+            if hasattr(config, "workerinput"):
+                from pytest_mllmu.workers import pin
+
+                pin(config.workerinput, chosen)
             from pytest_mllmu.session import Session
 
             config.pluginmanager.register(Active(Session(config, chosen)), "mllmu-session")
@@ -132,7 +152,9 @@ class Active:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput["mllmu_progress"] = self.session.console.follow()
+        from pytest_mllmu.workers import PLACE, place
+
+        node.workerinput |= {"mllmu_progress": self.session.console.follow(), PLACE: place(node)}
 
     # --- results ---
 
