@@ -31,6 +31,7 @@ from pytest_mllmu.fixtures import (
     mllmu_verdict,
     settings_key,
 )
+from pytest_mllmu.killed import OUTCOME
 
 if TYPE_CHECKING:
     from pytest_mllmu.session import Session
@@ -148,13 +149,30 @@ class Active:
         except MllmuError as error:
             raise pytest.UsageError(str(error)) from None
 
-    # --- xdist: workers say what they do, the controller shows it ---
+    # --- xdist: workers say what they do, the controller shows it and has tests run again whose worker was killed ---
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         from pytest_mllmu.workers import PLACE, place
 
         node.workerinput |= {"mllmu_progress": self.session.console.follow(), PLACE: place(node)}
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        from pytest_mllmu.scheduling import scheduler
+
+        return scheduler(config, log, self.session.trials)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.session.killed.collected(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> bool | None:
+        return self.session.killed.again(crashitem, report, sched) or None
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        return ("rerun", "R", ("RERUN", {"yellow": True})) if report.outcome == OUTCOME else None
 
     # --- results ---
 

@@ -19,6 +19,7 @@ from pytest_mllmu.benchmark.splits import draw, limited, synthetic_ids
 from pytest_mllmu.console import Console
 from pytest_mllmu.errors import MllmuError
 from pytest_mllmu.fixtures import OWN, PROPERTY, pipeline_key, settings_key
+from pytest_mllmu.killed import Killed
 from pytest_mllmu.memory import Model
 from pytest_mllmu.methods import registry
 from pytest_mllmu.methods.base import Method
@@ -46,6 +47,8 @@ class Session:
         self.pipeline = Pipeline(settings, self.console.progress(), self.trials)
         self.dialect = self.pipeline.dialect  # one that is not for these models is said before any test runs
         self.started = time.monotonic()
+        self.killed = Killed([trial.id for trial in self.trials], self.console.show)
+        self.judged: set[str] = set()
         self.verdicts: list[tuple[str, dict[str, Any]]] = []
         self.candidates: dict[str, Model] = {}
         self.run: Run | None = None
@@ -94,16 +97,23 @@ class Session:
     # --- results ---
 
     def collect(self, report: pytest.TestReport) -> None:
-        for key, value in report.user_properties if report.when == "call" else ():
+        self.killed.reported(report)
+        if report.when != "call" or report.nodeid in self.judged:  # judged before, and run again as its worker was killed between verdict and end
+            return
+        for key, value in report.user_properties:
             if key == PROPERTY:
                 row = json.loads(str(value))
                 model = Model.from_json(row["model"])
+                self.judged.add(report.nodeid)
                 self.candidates[model.name] = model
                 self.verdicts.append((model.name, row["verdict"]))
 
     def finish(self, session: pytest.Session) -> None:
         """Puts the run together and writes the reports; what goes wrong here is said and makes the session red."""
         self.console.close()
+        if (lost := self.killed.lost()) and session.exitstatus != pytest.ExitCode.INTERRUPTED:
+            self.said.append(f"mllmu: {lost} test{'s were' if lost > 1 else ' was'} not run: workers were killed, and xdist started no other in their place")
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if self.worker or not self.verdicts:
             if self.settings.report and not self.worker and not self.config.getoption("collectonly"):
                 self.said.append("mllmu: no report written: no gate was judged")
