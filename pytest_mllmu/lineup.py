@@ -20,6 +20,7 @@ from pytest_mllmu.memory import Memory, Model
 from pytest_mllmu.methods import method
 from pytest_mllmu.methods.base import LossMethod, Method, PromptMethod
 from pytest_mllmu.progress import Progress
+from pytest_mllmu.runtime import device_of
 from pytest_mllmu.settings import Settings
 from pytest_mllmu.store import Store, key_of
 from pytest_mllmu.trials import Trial
@@ -46,7 +47,7 @@ class LineUp:
         held = {"dtype": settings.dtype, "device_map": settings.device_map, "four_bit": four_bit, "attention": settings.attention}
         self._oracles: dict[int, Model] = {}
         self._retained: dict[int, str] = {}
-        self.memory = Memory(self.device, store, progress, held)
+        self.memory = Memory(self.device, store, progress, held, settings.embedded)
 
     # --- who there is ---
 
@@ -229,10 +230,7 @@ class LineUp:
 
     @property
     def device(self) -> str:
-        """Embedded models run on the CPU unless told otherwise: it is quick enough, and the same everywhere. Others use a GPU if there is one."""
-        if self.settings.device != "auto":
-            return self.settings.device
-        return "cuda" if not self.settings.embedded and Path("/dev/nvidiactl").exists() else "cpu"
+        return device_of(self.settings)
 
     @cached_property
     def versions(self) -> dict[str, str]:

@@ -58,10 +58,10 @@ class Model:
 
 
 class Memory:
-    """Loads models, building those that are missing; one is held at a time. ``held`` is how, as ``load`` takes it."""
+    """Loads models, building those that are missing; one is held at a time. ``held`` is how, as ``load`` takes it; ``embedded`` as for ``runtime``."""
 
-    def __init__(self, device: str, store: Store, progress: Progress, held: Mapping[str, Any]) -> None:
-        self.device, self.store, self.progress, self._how = device, store, progress, held
+    def __init__(self, device: str, store: Store, progress: Progress, held: Mapping[str, Any], embedded: bool = True) -> None:
+        self.device, self.store, self.progress, self._how, self._embedded = device, store, progress, held, embedded
         self._held: tuple[str, Bundle] | None = None
         self._on: tuple[str, Callable[[], object]] | None = None
 
@@ -72,7 +72,7 @@ class Memory:
             return self._held[1]
         if model.role != "candidate" or model.parent is None:
             return self._whole(model)
-        with runtime(self.device):
+        with runtime(self.device, self._embedded):
             from pytest_mllmu.models.adapters import attach
 
             folder = model.folder or self._built(model)
@@ -86,7 +86,7 @@ class Memory:
             self._on[1]()
             self._on = None
         if self._held is None or self._held[0] != model.key:
-            with runtime(self.device):
+            with runtime(self.device, self._embedded):
                 from pytest_mllmu.models.adapters import with_adapter
                 from pytest_mllmu.models.loading import load
 

@@ -130,7 +130,7 @@ class Pipeline:
         rows = [replace(row, wrong=perturbed(people[row.question.person], row.question)) for row in self.exam(model.forget, split).rows]
         bundle, known = self.models.memory.load(model), journal.read()
         title = f"asking {model.title} about the {split} set"
-        with runtime(self.models.device), self.progress.step(title, total=len(rows), unit="questions") as step:
+        with runtime(self.models.device, self.settings.embedded), self.progress.step(title, total=len(rows), unit="questions") as step:
             step.advance(len(known))
 
             def answered(found: Sequence[Response]) -> None:

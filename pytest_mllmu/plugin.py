@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,14 +98,33 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hooks)
 
 
+def _chosen(config: pytest.Config) -> choices.Settings:
+    return choices.resolve({option.name: config.getoption(option.key) for option in choices.OPTIONS}, config.getini)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Called before ``pytest_configure``; None leaves the answer to xdist."""
+    from pytest_mllmu import workers
+
+    try:
+        chosen = _chosen(config)
+    except MllmuError:  # which pytest_configure is about to say
+        return None
+    return workers.number(chosen) if chosen.method and not os.environ.get(workers.CHOSEN) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        chosen = choices.resolve({option.name: config.getoption(option.key) for option in choices.OPTIONS}, config.getini)
-        config.stash[settings_key] = chosen
+        chosen = config.stash[settings_key] = _chosen(config)
         if chosen.method:
+            if hasattr(config, "workerinput"):
+                from pytest_mllmu.workers import pin
+
+                pin(config.workerinput, chosen)
             from pytest_mllmu.session import Session
 
             config.pluginmanager.register(Active(Session(config, chosen)), "mllmu-session")
@@ -121,7 +141,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "mllmu_candidate" in metafunc.fixturenames:
-        from pytest_mllmu.session import parametrize
+        from pytest_mllmu.collecting import parametrize
 
         parametrize(metafunc)
 
@@ -138,11 +158,27 @@ class Active:
         except MllmuError as error:
             raise pytest.UsageError(str(error)) from None
 
-    # --- xdist: workers say what they do, the controller shows it ---
+    # --- xdist: workers say what they do, the controller shows it and has tests run again whose worker was killed ---
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput["mllmu_progress"] = self.session.console.follow()
+        from pytest_mllmu.workers import PLACE, place
+
+        node.workerinput |= {"mllmu_progress": self.session.console.follow(), PLACE: place(node)}
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        from pytest_mllmu.scheduling import scheduler
+
+        return scheduler(config, log, self.session.trials)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.session.killed.collected(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> bool | None:
+        return self.session.killed.again(crashitem, report, sched) or None
 
     # --- results ---
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality
@@ -57,3 +58,10 @@ def _method(spec: str, known: Mapping[str, type[Method]], own: Sequence[str]) ->
         names = [*known, *own, ALL, NONE]
         raise SettingsError(f"--mllmu-method: no unlearning method {name!r}; there is {', '.join(names)}{did_you_mean(name, names)}")
     return method(spec, known)
+
+
+def trial_of(test: str, ids: Iterable[str]) -> str | None:
+    """Which of the trials with these ids a test is about, by the test's own id: the first that is one of its parameters."""
+    found = re.search(r"\[(.*)\]", test)
+    parameters = f"-{found[1]}-" if found else ""
+    return min((trial for trial in ids if f"-{trial}-" in parameters), key=lambda trial: parameters.index(f"-{trial}-"), default=None)

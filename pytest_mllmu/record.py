@@ -1,0 +1,141 @@
+"""What a session found, put together as one run: verdicts as they come in, and the answers behind them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest_mllmu
+from pytest_mllmu.analysis.gates import FORGOTTEN, GUARDS, PERSONS, Policy
+from pytest_mllmu.benchmark.profiles import SPLITS, Split
+from pytest_mllmu.memory import Model
+from pytest_mllmu.pipeline import Pipeline
+from pytest_mllmu.report.run import about
+from pytest_mllmu.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_mllmu.report.run import Run
+
+JUDGE = "local"
+NO_ORACLE = "no oracle (a model that never saw the forget set): the floor on forget and test is chance"
+
+Asked = list[tuple[Model, tuple[Split, ...]]]
+"""Models and the sets that were judged."""
+
+
+class Record:
+    """Everything that a report of the session says, from the verdicts that its tests recorded and the answers in the store."""
+
+    def __init__(self, pipeline: Pipeline, policy: Policy) -> None:
+        self.pipeline, self.settings, self.policy = pipeline, pipeline.settings, policy
+        self.verdicts: list[tuple[str, dict[str, Any]]] = []
+        """The id of the trial, and the verdict as JSON."""
+        self.candidates: dict[str, Model] = {}
+
+    def add(self, recorded: str) -> None:
+        """A verdict as the fixtures recorded it, in this process or in a worker."""
+        row = json.loads(recorded)
+        model = Model.from_json(row["model"])
+        self.candidates[model.name] = model
+        self.verdicts.append((model.name, row["verdict"]))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What another run must have in common to be compared; known before anything is asked."""
+        return about({**self.settings.measured, "judge": JUDGE}, self.settings.seed, self._fingerprints())
+
+    def run(self, seconds: float) -> Run:
+        from pytest_mllmu.analysis.table import Table
+        from pytest_mllmu.analysis.verdicts import Verdict
+        from pytest_mllmu.report.run import Run
+
+        rows, benchmark = self._asked(), self.pipeline.benchmark
+        made = {name: dict(model.made) for name, model in sorted(self.candidates.items())}
+        keys = {_label(model, self.settings): model.key for model, _ in rows}
+        paths = sorted({self.pipeline.path(model, split) for model, splits in rows for split in splits})
+        found = {"device": self.pipeline.models.device, "methods": made, "data": benchmark.name, "judge": JUDGE, "paths": paths, "shown": self._shown(rows)}
+        return Run(
+            settings={**self.settings.measured, **found},
+            policy=self.policy.to_json(),
+            versions={**self.pipeline.models.versions, **_versions("faker", "pillow", "scipy"), "python": sys.version.split()[0]}
+            | {"pytest-mllmu": pytest_mllmu.__version__},
+            seed=self.settings.seed,
+            fingerprints={**self._fingerprints(), "models": keys},
+            table=Table(tuple(self.pipeline.row(model, splits) for model, splits in rows)),
+            verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=self._order)],
+            notes=tuple(self._notes(paths)),
+            timings={"session_seconds": round(seconds, 1)},
+            benchmark_name=benchmark.name,
+            synthetic=benchmark.synthetic,
+        )
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """One line a question and model: the question, the response and the score."""
+        for model, splits in self._asked():
+            for split in splits:
+                responses = self.pipeline.responses(model, split)
+                for question, score in zip(self.pipeline.questions(model, split), self.pipeline.scores(model, split), strict=True):
+                    response = json.loads(responses[question.id].to_line())
+                    row = {"question": question.id, "model": model.title, "forget": model.forget, "split": split, "asked": question.to_json()}
+                    yield row | {"response": response, "score": dict(score.values)}
+
+    def _asked(self) -> Asked:
+        """The rows of the table: references and candidates that a gate of this session was about. What else the cache holds is another run's."""
+        rows: Asked = []
+        for forget in self.settings.forget:
+            found = [(trial, verdict) for trial, verdict in self.verdicts if verdict["forget"] == forget]
+            splits = {split for _, verdict in found for split in _looked_at(verdict["gate"])}
+            models = self.pipeline.references(forget) if found else []
+            models += [self.candidates[trial.id] for trial in self.pipeline.trials if trial.id in self.candidates and trial.forget == forget]
+            rows += [(model, tuple(split for split in SPLITS if split in splits and self.pipeline.answered(model, split))) for model in models]
+        return rows
+
+    def _order(self, row: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
+        trial, verdict = row
+        return [known.id for known in self.pipeline.trials].index(trial), list(self.policy.gates).index(verdict["gate"]), verdict["person"] or ""
+
+    def _fingerprints(self) -> dict[str, Any]:
+        forgotten = {str(forget): list(self.pipeline.benchmark_of(forget).forget_ids) for forget in self.settings.forget}
+        return {**self.pipeline.benchmark.fingerprints, "forget": forgotten}
+
+    def _shown(self, rows: Asked) -> dict[str, dict[str, dict[str, list[str]]]]:
+        """Whose questions stood in the prompts, with their answers: ids by share of people to forget, split and task; empty for zero-shot."""
+        shown: dict[str, dict[str, dict[str, list[str]]]] = {}
+        for model, splits in rows:
+            for split in splits:
+                if people := self.pipeline.exam(model.forget, split).people:
+                    shown.setdefault(str(model.forget), {})[split] = people
+        return shown
+
+    def _notes(self, paths: list[str]) -> Iterator[str]:
+        """What a reader of the numbers must know."""
+        chosen, dialect = self.settings, self.pipeline.dialect
+        yield dialect.says(self.pipeline.exam(chosen.forget[0], "forget"))
+        yield from (f"asked {path}" for path in paths if path.startswith("one by one"))
+        if chosen.limit is not None:
+            yield f"only the first {chosen.limit} people of each set were asked about: too few for gates to mean much"
+        if not dialect.likelihood:
+            yield "the gates are made for the strict dialect: read them with care, or take --mllmu-gates=off"
+            if chosen.embedded:
+                yield f"{chosen.model} was never taught to answer with a letter: its multiple choice says nothing in this dialect"
+        if not self.pipeline.with_oracle:
+            yield NO_ORACLE
+
+
+def _looked_at(gate: str) -> tuple[Split, ...]:
+    """The sets that the gate of this name asks about."""
+    if gate == PERSONS:
+        return FORGOTTEN
+    return GUARDS.get(gate.removeprefix("guard."), tuple(split for split in SPLITS if gate.startswith(f"{split}.")))
+
+
+def _label(model: Model, settings: Settings) -> str:
+    several = len(settings.forget) > 1 and model.role != "vanilla"
+    return f"{model.title} ({model.forget}%)" if several else model.title
+
+
+def _versions(*names: str) -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in names}
