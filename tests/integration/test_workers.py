@@ -33,6 +33,11 @@ CONFIGURATIONS = {
 DISTRIBUTIONS = ("load", "worksteal", "loadgroup")
 
 
+def judged(ran: Ran) -> int:
+    """How many verdicts are in the report."""
+    return len(json.loads(ran.json())["verdicts"])
+
+
 def same(ran: Ran, built: Built) -> None:
     """The artefact of a run is that of the one without xdist."""
     assert "INTERNALERROR" not in ran.text
@@ -47,8 +52,8 @@ def test_same_result(built: Built, tmp_path: Path, name: str) -> None:
     ran = built.warm(tmp_path, "--mllmu-report=run.json", *CONFIGURATIONS[name])
     same(ran, built)
     assert ran.progress == []
-    count = {"not installed": "", "n0": "", "auto": "1 worker [26 items]"}.get(name, "2 workers [26 items]")
-    assert re.findall(r"^\d workers? \[.*\]$", ran.text, re.M) == [count] * bool(count)
+    workers = {"not installed": [], "n0": [], "auto": ["1 worker"]}.get(name, ["2 workers"])
+    assert re.findall(r"^(\d workers?) \[\d+ items\]$", ran.text, re.M) == workers
 
 
 KILLED = """
@@ -108,9 +113,9 @@ def test_a_gate_that_kills_each_worker_is_one_failure(built: Built, tmp_path: Pa
     assert len(list(tmp_path.glob("killed-*"))) == 2
     assert "INTERNALERROR" not in ran.text
     assert "Traceback" not in ran.text
-    assert re.findall(r"^=+ 1 failed, 25 passed, 1 rerun in ", ran.text, re.M)
+    assert re.findall(rf"^=+ 1 failed, {judged(built.ran) - 1} passed, 1 rerun in ", ran.text, re.M)
     assert len(re.findall(r"^worker 'gw\d' was killed, or ran out of memory, in .*, as worker 'gw[01]' before it$", ran.text, re.M)) == 1
-    assert len(json.loads(ran.json())["verdicts"]) == 25
+    assert judged(ran) == judged(built.ran) - 1
 
 
 @pytest.mark.parametrize("dist", ["load", "loadgroup"])
