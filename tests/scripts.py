@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/performance as modules."""
+"""The scripts of benchmarks/ as modules."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import Any
 
 
 def performance(name: str) -> Any:
-    path = Path(__file__).parents[1] / "benchmarks" / "performance" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"performance_of_{name}", path)
+    return script("performance", name)
+
+
+def script(folder: str, name: str) -> Any:
+    path = Path(__file__).parents[1] / "benchmarks" / folder / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{folder}_of_{name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)

@@ -75,8 +75,14 @@ def fine_tune(
     title: str,
     name: str = NAME,
     checkpoint: Path | None = None,
+    *,
+    hyper: Hyper | None = None,
+    order: int | None = None,
 ) -> None:
-    """Teaches the profiles' training pairs to the base, in place, with some rehearsal of what the base knew. ``checkpoint`` as in ``train``."""
+    """Teaches the profiles' training pairs to the base, in place, with some rehearsal of what the base knew. ``checkpoint`` as in ``train``.
+
+    ``hyper`` in the place of the vanilla's. ``order`` is the seed of the training alone (what is learned when), where it is not ``seed``, the base's.
+    """
     made = EMBEDDED[name]
     made.tower(bundle.model).requires_grad_(False)
     encoder = Encoder(bundle)
@@ -88,4 +94,6 @@ def fine_tune(
         old = known + [row for person in background for row in background_rows(encoder, person, seed, rng)]
         return learned + rng.sample(old, min(len(old), int(REHEARSAL * len(learned))))
 
-    train(bundle.model, encoder, epoch, lambda batch: answer_loss(bundle, bundle.model, batch), made.vanilla, seed, progress, title, checkpoint=checkpoint)
+    draws = seed if order is None else order
+    chosen = hyper or made.vanilla
+    train(bundle.model, encoder, epoch, lambda batch: answer_loss(bundle, bundle.model, batch), chosen, draws, progress, title, checkpoint=checkpoint)
