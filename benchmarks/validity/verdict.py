@@ -16,7 +16,7 @@ from subjects import Group, Subject, references, subjects
 from tabulate import tabulate
 
 from pytest_mllmu.analysis.gates import FORGOTTEN
-from pytest_mllmu.analysis.judgement import judge_all
+from pytest_mllmu.analysis.judgement import evidence_of, judge_all
 from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.analysis.statistics import mean
 from pytest_mllmu.analysis.verdicts import Verdict
@@ -53,7 +53,8 @@ def on_forget(metric: str) -> Callable[[Subject], float]:
 
 def judged(subject: Subject, vanilla: Subject, oracle: Subject | None) -> dict[str, list[Verdict]]:
     scores: Sequence[Score] = oracle.scores if oracle is not None else ()
-    return {name: judge_all(BUILT_IN[name], subject.name, subject.scores, vanilla.scores, scores) for name in POLICIES}
+    evidence = evidence_of(subject.name, subject.scores, vanilla.scores, scores)
+    return {name: judge_all(BUILT_IN[name], evidence) for name in POLICIES}
 
 
 def retained(found: Found, gate: str, subject: Subject) -> float:

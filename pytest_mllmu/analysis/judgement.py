@@ -12,10 +12,16 @@ from pytest_mllmu.analysis.verdicts import Verdict, judge_gate
 from pytest_mllmu.scoring.scores import Score
 
 
-def judge_all(policy: Policy, method: str, candidate: Sequence[Score], vanilla: Sequence[Score], oracle: Sequence[Score] = ()) -> list[Verdict]:
-    """In the order of the policy's gates, then by person. Sets that the candidate was not asked about are not judged; no oracle is no scores."""
+def evidence_of(method: str, candidate: Sequence[Score], vanilla: Sequence[Score], oracle: Sequence[Score] = ()) -> Evidence:
+    """What all gates look at; no oracle is no scores."""
     rows = [build_row(name, name, scores) for name, scores in (("candidate", candidate), ("vanilla", vanilla), ("oracle", oracle))]
-    evidence = Evidence(rows[0], rows[1], rows[2] if oracle else None, (candidate, vanilla, oracle), method)
+    return Evidence(rows[0], rows[1], rows[2] if oracle else None, (candidate, vanilla, oracle), method)
+
+
+def judge_all(policy: Policy, evidence: Evidence) -> list[Verdict]:
+    """In the order of the policy's gates, then by person. Sets that the candidate was not asked about are not judged."""
+    candidate, vanilla, oracle = evidence.scores
+    method = evidence.method
     asked = {score.split for score in candidate}
     found: list[Verdict] = []
     for gate in policy.gates.values():

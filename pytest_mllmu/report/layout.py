@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -174,8 +175,17 @@ def remembered(run: Run) -> list[str]:
         known = [verdict for verdict in own if verdict.status == "fail"]
         if known:
             lines.append(f"{method}: {len(known)} of {len(own)} people are still known:")
-            lines += [f"  {verdict.person}: {', '.join(verdict.leaks) or 'a little of everything'}" for verdict in known]
+            lines += [f"  {verdict.person}: {_by_side(verdict.leaks)}" for verdict in known]
     return lines
+
+
+def _by_side(leaks: Sequence[str]) -> str:
+    """``birthplace, hobby (image + text); residence (text)``"""
+    sides: dict[str, list[str]] = {}
+    for leak in leaks:
+        attribute, _, side = leak.rstrip(")").rpartition(" (")
+        sides.setdefault(side, []).append(attribute)
+    return "; ".join(f"{', '.join(attributes)} ({side})" for side, attributes in sides.items()) or "a little of everything"
 
 
 def tally(run: Run) -> str:
