@@ -86,10 +86,25 @@ def outcomes(found: Found, members: Mapping[Group, Sequence[Subject]]) -> Iterat
         for group in GROUPS:
             verdicts = [found[subject.name][policy] for subject in members[group]]
             green = sum(not any(one.red for one in rows) for rows in verdicts)
-            unsure = sum(not any(one.red for one in rows) and any(one.status == "inconclusive" for one in forgetting(rows)) for rows in verdicts)
+            known, unsure = (sum(any(one.status == status for one in forgetting(rows)) for rows in verdicts) for status in ("fail", "inconclusive"))
             stopped = Counter(gate for rows in verdicts for gate in {one.gate for one in rows if one.status == "fail"})
-            often = ", ".join(f"{gate} {count}" for gate, count in stopped.most_common(3))
-            yield [policy, group, str(len(verdicts)), str(green), str(unsure), str(len(verdicts) - green), often]
+            often = ", ".join(f"{gate} {count}" for gate, count in sorted(stopped.items(), key=lambda item: (-item[1], item[0]))[:3])
+            yield [policy, group, *map(str, (len(verdicts), green, known, unsure)), often]
+
+
+def by_training(found: Found, members: Mapping[Group, Sequence[Subject]]) -> Iterator[list[str]]:
+    """A line for each learning rate and number of epochs: what acceptance says of models that know, or never saw, as well taught as that."""
+    rates = sorted({(subject.made["epochs"], subject.made["lr"]) for subject in members["never"]}, reverse=True)
+    for epochs, lr in rates:
+        cells = []
+        for group in ("knowing", "never"):
+            own = [subject for subject in members[group] if (subject.made["epochs"], subject.made["lr"]) == (epochs, lr)]
+            verdicts = [found[subject.name]["acceptance"] for subject in own]
+            kept = mean([next(one.value for one in rows if one.gate == "retain.all.both") for rows in verdicts])
+            green = sum(not any(one.red for one in rows) for rows in verdicts)
+            unforgotten = sum(any(one.status == "fail" for one in forgetting(rows)) for rows in verdicts)
+            cells += [f"{green} of {len(own)}", f"{unforgotten} of {len(own)}", f"{kept:.0%}"]
+        yield [f"{lr:g}, {epochs} epochs", *cells]
 
 
 def people(found: Found, members: Mapping[Group, Sequence[Subject]]) -> Iterator[list[str]]:
@@ -107,11 +122,12 @@ def people(found: Found, members: Mapping[Group, Sequence[Subject]]) -> Iterator
 def report(vanilla: Subject, oracle: Subject | None, members: Mapping[Group, Sequence[Subject]]) -> None:
     found = {subject.name: judged(subject, vanilla, oracle) for group in members.values() for subject in group}
     print(tabulate(separation(found, members), ["on forget and test", "AUC", "knowing", "never"], tablefmt="pipe", disable_numparse=True))
-    heads = ["policy", "group", "models", "green", "of these inconclusive on forgetting", "red", "fail most often"]
+    heads = ["policy", "group", "models", "green", "not forgotten", "inconclusive on forgetting", "fail most often"]
     print("\n" + tabulate(outcomes(found, members), heads, tablefmt="pipe", disable_numparse=True))
-    print(
-        "\n" + tabulate(people(found, members), ["policy", "group", "known people called remembered", "unknown ones"], tablefmt="pipe", disable_numparse=True)
-    )
+    heads = [f"{group}: {what}" for group in ("knowing", "never") for what in ("accepted", "not forgotten", "keeps of retain")]
+    print("\n" + tabulate(by_training(found, members), ["taught", *heads], tablefmt="pipe", disable_numparse=True))
+    heads = ["policy", "group", "known people called remembered", "unknown ones"]
+    print("\n" + tabulate(people(found, members), heads, tablefmt="pipe", disable_numparse=True))
 
 
 def main() -> None:

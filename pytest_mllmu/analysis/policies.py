@@ -48,6 +48,8 @@ class _Demands:
     told: float
     """Of generation, whose factuality falls first."""
     pooled: tuple[float, float]
+    either: float
+    """What is left where either modality tells: text-only forgetting leaves most of it (docs/validity.md)."""
     person: float
     known: float
     ahead: float
@@ -63,7 +65,7 @@ class _Demands:
         yield "guard.memorised", (None, self.known)
         yield "guard.reference", (None, 1.0)
         yield "guard.selective", (None, self.ahead)
-        yield "guard.modalities", (self.forgotten, None)
+        yield "guard.modalities", (self.either, None)
         yield "guard.collapse-retain", (None, self.told)
         yield "guard.collapse-celebrity", (None, self.told)
         yield "guard.collapse-output", (0.1, None)
@@ -89,9 +91,13 @@ def _mmunlearner(policy: Policy) -> Policy:
     return replace(policy, name="mmunlearner", gates=gates)
 
 
-_DEFAULT = _built_in("default", _Demands(forgotten=0.90, kept=0.40, told=0.25, pooled=(0.90, 0.40), person=0.75, known=0.05, ahead=0.01))
-_STRICT = _built_in("strict", _Demands(forgotten=0.60, kept=0.60, told=0.50, pooled=(0.50, 0.60), person=0.50, known=0.20, ahead=0.10, light="red"))
-_ACCEPTANCE = _built_in("acceptance", _Demands(forgotten=0.40, kept=0.70, told=0.60, pooled=(0.20, 0.80), person=0.10, known=0.20, ahead=0.50, light="red"))
+_DEFAULT = _built_in("default", _Demands(forgotten=0.90, kept=0.40, told=0.25, pooled=(0.90, 0.40), either=0.50, person=0.50, known=0.05, ahead=0.01))
+_STRICT = _built_in(
+    "strict", _Demands(forgotten=0.60, kept=0.60, told=0.50, pooled=(0.50, 0.60), either=0.40, person=0.35, known=0.20, ahead=0.10, light="red")
+)
+_ACCEPTANCE = _built_in(
+    "acceptance", _Demands(forgotten=0.40, kept=0.70, told=0.60, pooled=(0.20, 0.80), either=0.30, person=0.10, known=0.20, ahead=0.50, light="red")
+)
 
 BUILT_IN: dict[str, Policy] = {
     "default": _DEFAULT,

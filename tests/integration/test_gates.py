@@ -30,7 +30,7 @@ def test_inconclusive_is_yellow_by_default(built: Built, tmp_path: Path, workers
     assert ran.code == 0, ran.text
     assert re.search(r"\b7 inconclusive in ", ran.text)
     assert "gates (default): 0 pass, 0 fail, 7 inconclusive" in ran.table
-    assert ran.text.count("too few people to tell: at least 5 are needed") == 7
+    assert "too few people to tell: at least 5 are needed" in ran.text
 
 
 def test_inconclusive_is_red_when_strict(built: Built, tmp_path: Path) -> None:

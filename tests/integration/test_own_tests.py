@@ -85,4 +85,4 @@ def test_a_method_in_the_ini_file_runs_own_tests_as_well(built: Built, project: 
     (project / "pytest.ini").write_text(f"[pytest]\nmllmu_method = ga\nmllmu_profiles = 18\nmllmu_celebrities = 4\nmllmu_cache = {built.cache}\n")
     ids = run(project, "--co", "-q").text.splitlines()
     assert sum("test_mine.py::" in line for line in ids) == 3
-    assert sum("::test_kept[ga-" in line for line in ids) == 6
+    assert sum("::test_kept[ga-" in line for line in ids) == 7

@@ -34,7 +34,7 @@ def test_collects_the_suite_without_torch(project: Path) -> None:
     assert not heavy(ran) & TORCH
     assert not heavy(ran) & {"faker", "PIL", "pyarrow"}  # no people are made and no faces drawn
     ids = [line for line in ran.text.splitlines() if "::" in line]
-    assert len(ids) == len(set(ids)) == 34
+    assert len(ids) == len(set(ids)) == 46
     gates = {f"{task}-{modality}" for task in ("classification", "generation", "cloze") for modality in ("multimodal", "unimodal")}
     tests = {
         "test_forget_set.py::test_forgotten",

@@ -74,12 +74,12 @@ def test_the_command_line_knows_the_built_in_policies() -> None:
         ("guard.memorised", (None, 0.05)),
         ("guard.reference", (None, 1.0)),
         ("guard.selective", (None, 0.01)),
-        ("guard.modalities", (0.9, None)),
+        ("guard.modalities", (0.5, None)),
         ("guard.collapse-retain", (None, 0.25)),
         ("guard.collapse-celebrity", (None, 0.25)),
         ("guard.collapse-output", (0.1, None)),
         ("guard.collapse-chance", (None, -0.05)),
-        ("persons", (0.75, None)),
+        ("persons", (0.5, None)),
     ],
 )
 def test_the_bounds_of_default(name: str, expected: tuple[float | None, float | None]) -> None:
