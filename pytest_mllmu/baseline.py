@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.errors import SettingsError, StoreError
-from pytest_mllmu.settings import Settings
+from pytest_mllmu.settings import FAIL_ON, Settings
 
 if TYPE_CHECKING:
     from pytest_mllmu.analysis.comparison import Change
@@ -58,6 +58,12 @@ class Baseline:
         paired = self._run.about["data"] == run.about["data"]
         how: dict[str, Any] = {"inconclusive": self.policy.inconclusive, "people_at_least": self.policy.people_at_least}
         return compare(self._run.table, run.table, self.limits, paired=paired, **how)
+
+    def idle(self, run: Run) -> list[str]:
+        """Limits of the user's that judged nothing, such as one on a set that was not asked."""
+        from pytest_mllmu.analysis.comparison import idle
+
+        return idle(self.limits, run.changes) if self._run is not None and self.settings.fail_on != FAIL_ON else []
 
     def lines(self, run: Run) -> Iterator[tuple[str, str]]:
         """Lines for the terminal, each with its colour."""

@@ -75,7 +75,7 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from pytest_mllmu.analysis.comparison import compare, limits, refused
+    from pytest_mllmu.analysis.comparison import compare, idle, limits, refused
     from pytest_mllmu.report import changes, history
     from pytest_mllmu.report.json import read_json
 
@@ -95,7 +95,10 @@ def _compare(given: argparse.Namespace) -> int:
         raise SettingsError(str(error).replace("--mllmu-", "--")) from None
     for line in [*changes.lines(found), changes.summary(found)]:
         print(line)
-    return WORSE if any(change.red for change in found) else 0
+    unused = idle(asked, found) if given.fail_on else []
+    for limit in unused:
+        print(f"--fail-on={limit}: the two runs have nothing in common that it is about")
+    return WORSE if unused or any(change.red for change in found) else 0
 
 
 def _history(given: argparse.Namespace) -> int:

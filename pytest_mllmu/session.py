@@ -129,6 +129,9 @@ class Session:
             self.run = self.record.run(time.monotonic() - self.started)
             self.run.changes = self.baseline.changes(self.run)
             session.testsfailed += sum(change.red for change in self.run.changes)
+            for limit in self.baseline.idle(self.run):
+                self.said.append(f"mllmu: --mllmu-fail-on={limit}: nothing of this run could be compared that it is about")
+                session.testsfailed += 1
         except MllmuError as error:
             self.said.append(f"mllmu: {error}")
             session.testsfailed += 1

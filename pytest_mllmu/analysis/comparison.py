@@ -136,6 +136,11 @@ def compare(
     return changes
 
 
+def idle(asked: Iterable[Limit], changes: Sequence[Change]) -> list[str]:
+    """The limits that no number of this comparison is under: whoever sets one must hear that it judged nothing."""
+    return [limit.text for limit in asked if not any(limit.matches(change.name) for change in changes)]
+
+
 def matched(baseline: Table, run: Table) -> list[tuple[Row, Row]]:
     """The candidates of both, by name and share of people to forget; two single candidates are compared whatever their names are."""
     before, after = ({(row.name, row.forget): row for row in table.rows if row.name not in ("vanilla", "oracle")} for table in (baseline, run))

@@ -152,6 +152,12 @@ def test_what_got_worse_is_red_without_a_traceback(built: Built, runs: Path, tmp
     assert built.warm(tmp_path, *arguments[:2], "--mllmu-gates=off").code == 0  # four people are too few to be sure
 
 
+def test_a_limit_that_judges_nothing_is_red(built: Built, runs: Path, tmp_path: Path) -> None:
+    ran = built.warm(tmp_path, f"--mllmu-compare={runs / '0001.json'}", "--mllmu-gates=off", "--mllmu-fail-on=retain:-2", "-k", "forgotten")
+    assert ran.code == 1
+    assert "--mllmu-fail-on=retain:-2: nothing of this run could be compared that it is about" in ran.text
+
+
 def refused(ran: Ran, *said: str) -> None:
     line = one_error(ran)
     assert all(part in line for part in said), line
