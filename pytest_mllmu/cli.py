@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_mllmu import __version__
 from pytest_mllmu import settings as choices
 from pytest_mllmu.errors import MllmuError, SettingsError
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mllmu", description="pytest-mllmu outside a test session")
+    parser.add_argument("--version", action="version", version=f"pytest-mllmu {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
 
     export = commands.add_parser("export-data", help="write the embedded benchmark to a folder in the released parquet layout")
@@ -75,7 +77,7 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from pytest_mllmu.analysis.comparison import compare, idle, limits, refused
+    from pytest_mllmu.analysis.comparison import compare, idle, lacking, limits, refused
     from pytest_mllmu.report import changes, history
     from pytest_mllmu.report.json import read_json
 
@@ -90,11 +92,14 @@ def _compare(given: argparse.Namespace) -> int:
         asked = limits(settings.fail_on)
         if why := refused(before.about, after.about, settings.across):
             raise SettingsError(f"{given.baseline}: {why}")
-        found = compare(before.table, after.table, asked, paired=before.about["data"] == after.about["data"], inconclusive=given.inconclusive)
+        how = {"usual": limits(choices.FAIL_ON), "inconclusive": given.inconclusive}
+        found = compare(before.table, after.table, asked, paired=before.about["data"] == after.about["data"], **how)
     except SettingsError as error:
         raise SettingsError(str(error).replace("--mllmu-", "--")) from None
     for line in [*changes.lines(found), changes.summary(found)]:
         print(line)
+    if missing := lacking(before.table, after.table):
+        print(f"not compared, as the second run did not ask it: {len(missing)} of the baseline's numbers, such as {missing[0]}")
     unused = idle(asked, found) if given.fail_on else []
     for limit in unused:
         print(f"--fail-on={limit}: the two runs have nothing in common that it is about")
@@ -104,7 +109,7 @@ def _compare(given: argparse.Namespace) -> int:
 def _history(given: argparse.Namespace) -> int:
     from pytest_mllmu.report import history
 
-    for line in history.lines(given.folder):
+    for line in list(history.lines(given.folder)) or [f"no runs in {given.folder}: --mllmu-history={given.folder} keeps them there"]:
         print(line)
     return 0
 
@@ -112,5 +117,8 @@ def _history(given: argparse.Namespace) -> int:
 def _promote(given: argparse.Namespace) -> int:
     from pytest_mllmu.report import history
 
-    print(f"{history.promote(given.folder, given.number)} is now {given.folder / history.BASELINE}")
+    path, cautions = history.promote(given.folder, given.number)
+    print(f"{path} is now {given.folder / history.BASELINE}")
+    for caution in cautions:
+        print(f"mind: {caution}")
     return 0

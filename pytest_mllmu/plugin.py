@@ -128,10 +128,10 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_mllmu.session import Session
 
             config.pluginmanager.register(Active(Session(config, chosen)), "mllmu-session")
-        elif config.getoption("mllmu_gates") and config.getoption("collectonly"):
-            from pytest_mllmu.session import GatesShown
+        elif any(config.getoption(f"mllmu_{name}") for name in ("gates", "compare", "history", "report")):
+            from pytest_mllmu.session import NothingOnTrial
 
-            config.pluginmanager.register(GatesShown(config, chosen), "mllmu-gates")
+            config.pluginmanager.register(NothingOnTrial(config, chosen), "mllmu-nothing")
     except MllmuError as error:
         raise pytest.UsageError(str(error)) from None
 

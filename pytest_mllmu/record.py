@@ -13,7 +13,7 @@ from pytest_mllmu.analysis.gates import FORGOTTEN, GUARDS, PERSONS, Policy
 from pytest_mllmu.benchmark.profiles import SPLITS, Split
 from pytest_mllmu.memory import Model
 from pytest_mllmu.pipeline import Pipeline
-from pytest_mllmu.report.run import about
+from pytest_mllmu.report.run import PARTIAL, about
 from pytest_mllmu.settings import Settings
 
 if TYPE_CHECKING:
@@ -123,6 +123,16 @@ class Record:
                 yield f"{chosen.model} was never taught to answer with a letter: its multiple choice says nothing in this dialect"
         if not self.pipeline.with_oracle:
             yield NO_ORACLE
+        left_out = sorted({gate.partition(".")[0] for gate in self._not_judged()})
+        if left_out:
+            yield f"{PARTIAL}: not all on {', '.join(left_out)}"
+
+    def _not_judged(self) -> Iterator[str]:
+        """Gates of the policy that no test of this session was about, though the data has what they ask of."""
+        judged = {verdict["gate"] for _, verdict in self.verdicts}
+        for gate in self.policy.gates:
+            if gate not in judged and any(self.pipeline.benchmark.people(split) for split in _looked_at(gate)):
+                yield gate
 
 
 def _looked_at(gate: str) -> tuple[Split, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mllmu.analysis.policies import policy
-from pytest_mllmu.baseline import Baseline, publish
+from pytest_mllmu.baseline import Baseline, publish, under_ci
 from pytest_mllmu.collecting import from_packages, own_methods, suite
 from pytest_mllmu.console import Console
 from pytest_mllmu.errors import MllmuError
@@ -102,6 +102,8 @@ class Session:
             return "rerun", "R", ("RERUN", {"yellow": True})
         if report.when == "call" and report.passed and (f"{PROPERTY}_verdict", "inconclusive") in report.user_properties:
             return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
+        if report.when == "call" and report.passed and (f"{PROPERTY}_verdict", "off") in report.user_properties:
+            return "measured", "m", ("MEASURED", {"yellow": True})  # nothing was judged, so nothing has passed
         return None
 
     def collect(self, report: pytest.TestReport) -> None:
@@ -129,6 +131,7 @@ class Session:
             self.run = self.record.run(time.monotonic() - self.started)
             self.run.changes = self.baseline.changes(self.run)
             session.testsfailed += sum(change.red for change in self.run.changes)
+            session.testsfailed += bool(under_ci() and self.baseline.lacking(self.run))
             for limit in self.baseline.idle(self.run):
                 self.said.append(f"mllmu: --mllmu-fail-on={limit}: nothing of this run could be compared that it is about")
                 session.testsfailed += 1
@@ -192,11 +195,16 @@ def show_gates(policy: Policy, reporter: pytest.TerminalReporter) -> None:
             reporter.write_line(line)
 
 
-class GatesShown:
-    """``pytest --mllmu-gates=strict --co`` without a method: nothing is on trial, but what would be asked of it can be read."""
+class NothingOnTrial:
+    """Options on the command line that take a model on trial, and none is: said, as it would else look like nothing was wrong.
+
+    ``pytest --mllmu-gates=strict --co`` shows what would be asked of one.
+    """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self.policy = chosen_policy(config, settings)
+        self.collected, self.policy = bool(config.getoption("collectonly")), chosen_policy(config, settings)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        show_gates(self.policy, terminalreporter)
+        if self.collected:
+            show_gates(self.policy, terminalreporter)
+        terminalreporter.write_line("mllmu: nothing is on trial: --mllmu-method or --mllmu-candidate says what", yellow=True)

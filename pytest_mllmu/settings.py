@@ -291,6 +291,9 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
         )
     if values["attention"] == "flash_attention_2" and find_spec("flash_attn") is None:
         raise SettingsError("--mllmu-attention: flash_attention_2 needs the package flash-attn, which is not installed; take sdpa, eager or auto")
+    for name in ("fail_on", "across"):
+        if flags == "--mllmu-" and given.get(name) is not None and values["compare"] is None:
+            raise SettingsError(f"--mllmu-{name.replace('_', '-')}: nothing is compared; --mllmu-compare gives the baseline")
     if values["method"] and values["candidate"] != "vanilla" and "none" not in values["method"]:
         raise SettingsError(f"--mllmu-candidate: a method makes its own candidate; give --mllmu-method={','.join(values['method'])},none to try both")
     if not values["method"] and any(_source(option, given, ini, environment)[1] for option in OPTIONS if option.name == "candidate"):

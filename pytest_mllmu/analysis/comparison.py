@@ -27,6 +27,8 @@ from pytest_mllmu.scoring.metrics import DECISIVE, METRICS, ROUGE_L, Metric
 
 MEASURES: dict[str, Metric] = {**{str(task): metric for task, metric in DECISIVE.items()}, "rouge_l": ROUGE_L}
 NAMES: tuple[str, ...] = tuple(f"{split}.{measure}.{modality}" for split in SPLITS for measure in MEASURES for modality in MODALITIES)
+KEPT = ("retain.", "celebrity.")
+"""Of which more is better."""
 _TASKS = {metric.name: str(task) for task, metric in DECISIVE.items()}
 """A metric may be named by its own name, too."""
 _LIMIT = re.compile(r"(?P<pattern>[^:]+):(?P<amount>[+-]\d+(?:\.\d+)?)(?P<relative>%?)")
@@ -91,6 +93,12 @@ def limits(texts: Iterable[str]) -> tuple[Limit, ...]:
     return tuple(map(_limit, texts))
 
 
+def in_force(asked: Sequence[Limit], usual: Sequence[Limit], name: str) -> list[Limit]:
+    """The user's limits on a number, else the usual ones: to name one set must not lift the limits on the others."""
+    own = [limit for limit in asked if limit.matches(name)]
+    return own or [limit for limit in usual if limit.matches(name)]
+
+
 def _limit(text: str) -> Limit:
     found = _LIMIT.fullmatch(text.strip())
     if not found or not float(found["amount"]):
@@ -100,6 +108,8 @@ def _limit(text: str) -> Limit:
     if not any(map(limit.matches, NAMES)):
         near = did_you_mean(limit.pattern, [*NAMES, *(f"{split}.*" for split in SPLITS), *(f"*.{measure}.*" for measure in MEASURES)])
         raise SettingsError(f"--mllmu-fail-on: {text!r} matches nothing that is compared{near} (a name is set.task.modality)")
+    if limit.amount > 0 and all(name.startswith(KEPT) for name in NAMES if limit.matches(name)):
+        raise SettingsError(f"--mllmu-fail-on: {text!r}: more of what is to be kept is no regression; a fall is written with -")
     return limit
 
 
@@ -114,15 +124,27 @@ def refused(baseline: Mapping[str, Any], run: Mapping[str, Any], across: Sequenc
 
 
 def _short(value: Any) -> str:
-    text = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, Mapping) else str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    """Numbers of people for lists of them, the beginning of a fingerprint."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_short(part)}" for key, part in value.items() if part is not None)
+    if isinstance(value, list):
+        return f"{len(value)} people ({', '.join(map(str, value[:3]))}{', ...' if len(value) > 3 else ''})"
+    text = str(value)
+    return text[:8] if re.fullmatch(r"[0-9a-f]{32,}", text) else text[:80]
 
 
 def compare(
-    baseline: Table, run: Table, asked: Sequence[Limit], *, paired: bool, inconclusive: Light = "yellow", people_at_least: int = PEOPLE_AT_LEAST
+    baseline: Table,
+    run: Table,
+    asked: Sequence[Limit],
+    *,
+    paired: bool,
+    usual: Sequence[Limit] = (),
+    inconclusive: Light = "yellow",
+    people_at_least: int = PEOPLE_AT_LEAST,
 ) -> list[Change]:
     """All numbers that both tables have, candidate by candidate. ``paired``: both asked the same questions about the same people.
-    Of fewer than ``people_at_least`` people no change is clear.
+    ``usual`` limits hold for numbers that ``asked`` says nothing about. Of fewer than ``people_at_least`` people no change is clear.
 
     Raises SettingsError when the two have no candidate in common.
     """
@@ -132,13 +154,23 @@ def compare(
             cells = before.cell(split, modality, metric.name), after.cell(split, modality, metric.name)
             if cells[0] is not None and cells[1] is not None:
                 change = _change(after, name, cells[0], cells[1], paired)
-                changes.append(_judged(change, [limit for limit in asked if limit.matches(name)], inconclusive, people_at_least))
+                changes.append(_judged(change, in_force(asked, usual, name), inconclusive, people_at_least))
     return changes
 
 
 def idle(asked: Iterable[Limit], changes: Sequence[Change]) -> list[str]:
     """The limits that no number of this comparison is under: whoever sets one must hear that it judged nothing."""
     return [limit.text for limit in asked if not any(limit.matches(change.name) for change in changes)]
+
+
+def lacking(baseline: Table, run: Table) -> list[str]:
+    """What the baseline has of a candidate and the run has not, because only some sets or tasks were selected."""
+    found = []
+    for before, after in matched(baseline, run):
+        for name, split, metric, modality in _names():
+            if before.cell(split, modality, metric.name) and not after.cell(split, modality, metric.name):
+                found.append(name)
+    return found
 
 
 def matched(baseline: Table, run: Table) -> list[tuple[Row, Row]]:
@@ -178,7 +210,7 @@ def _points(cell: Cell, metric: Metric) -> Estimate:
 
 def _judged(change: Change, asked: Sequence[Limit], inconclusive: Light, people_at_least: int) -> Change:
     sure = change.people >= people_at_least and (change.low > 0 or change.high < 0)
-    good_up = change.name.startswith(("retain.", "celebrity."))
+    good_up = change.name.startswith(KEPT)
     outcome: Outcome = "same" if not sure else "better" if (change.points > 0) == good_up else "changed"
     found = replace(change, outcome=outcome)
     for limit in asked:

@@ -57,6 +57,8 @@ class Found:
     questions: int = 0
     people: int = 0
     status: Status | None = None
+    fewest: int | None = None
+    """People of the smallest set, where several are asked; ``people`` are all of them."""
     exact: bool = False
     """Whether the candidate answers as the vanilla does: certain, however few the people are."""
 
@@ -66,7 +68,8 @@ def judge_guard(gate: Gate, evidence: Evidence, policy: Policy) -> Verdict:
     status = found.status or decide(found.value, found.interval, gate.at_most, gate.at_least)
     bound = "" if found.status == "inconclusive" or gate.guard == "reference" else f"; {gate.bound}"
     aside = "; inconclusive: the 95% interval reaches over the bound" if found.status is None and status == "inconclusive" else ""
-    if found.status != "inconclusive" and found.people < policy.people_at_least and not found.exact and gate.guard != "reference":
+    fewest = found.people if found.fewest is None else found.fewest
+    if found.status != "inconclusive" and fewest < policy.people_at_least and not found.exact and gate.guard != "reference":
         status, aside = "inconclusive", few_people(policy)
     n = f" (n = {count(found.questions, 'question')} about {count(found.people, 'person', 'people')})" if found.questions else ""
     message = f"guard {gate.guard}: {found.says}{n}{bound}{aside}"
@@ -110,9 +113,10 @@ def _selective(evidence: Evidence, gate: Gate) -> Found:
     interval = t_interval(ahead)
     says = (
         f"{evidence.method} loses {1 - forget.value:.0%} of what vanilla knew of the forget set and {1 - retain.value:.0%} of the retain set: "
-        f"{percent(ahead.value, gate.at_least)}{shown(interval)} more"
+        f"{percent(ahead.value, gate.at_least)}{shown(interval, gate.at_least)} more"
     )
-    return Found(says, ahead.value, interval, forget.questions + retain.questions, min(forget.people, retain.people))
+    people = forget.people, retain.people
+    return Found(says, ahead.value, interval, forget.questions + retain.questions, sum(people), fewest=min(people))
 
 
 def _modalities(evidence: Evidence, gate: Gate) -> Found:
@@ -127,7 +131,7 @@ def _modalities(evidence: Evidence, gate: Gate) -> Found:
         one = retained(evidence.candidate, evidence.vanilla, evidence.oracle, "forget", [(task, modality) for task in TASKS])
         parts.append(f"{'image + text' if modality == 'multimodal' else 'text'} {one.value:.0%}{shown(one.interval)}" if one else "")
     says = (
-        f"of what vanilla knew in either modality {evidence.method} holds {percent(found.value, gate.at_most)}{shown(found.interval)}; "
+        f"of what vanilla knew in either modality {evidence.method} holds {percent(found.value, gate.at_most)}{shown(found.interval, gate.at_most)}; "
         f"{', '.join(filter(None, parts))}; both wrong: {mine.both_wrong} of {mine.pairs} pairs (vanilla {theirs.both_wrong})"
     )
     return Found(says, found.value, found.interval, found.questions, found.people, exact=found.interval == DOES_NOTHING)
@@ -140,7 +144,7 @@ def _kept(split: Split, title: str) -> Callable[[Evidence, Gate], Found]:
             return _nothing(evidence.method)
         if not found.memorised:
             return Found(f"not memorised: vanilla knows nothing of {title}", status="inconclusive")
-        says = f"{evidence.method} keeps {percent(found.value, gate.at_least)}{shown(found.interval)} of what vanilla knew of {title}"
+        says = f"{evidence.method} keeps {percent(found.value, gate.at_least)}{shown(found.interval, gate.at_least)} of what vanilla knew of {title}"
         pairs = Pairs.of(evidence.scores[0], split)
         if pairs.pairs:
             says += f"; both right: {pairs.both_right} of {pairs.pairs} pairs (vanilla {Pairs.of(evidence.scores[1], split).both_right})"
@@ -162,7 +166,9 @@ def _output(evidence: Evidence, gate: Gate) -> Found:
     interval = t_interval(excess)
     shares = [sum(cell.value * cell.questions for cell in row) / questions for row in zip(*cells, strict=True)]
     says = f"{percent(shares[0], gate.at_most)} of the answers of {evidence.method} are empty, repetition or name no option, of vanilla's {shares[1]:.0%}"
-    return Found(f"{says}: {excess.value:.0%}{shown(interval)} more", excess.value, interval, questions, min(cell.people for cell, _ in cells))
+    says = f"{says}: {excess.value:.0%}{shown(interval, gate.at_most)} more"
+    people = len({person for cell, _ in cells for person in cell.groups})
+    return Found(says, excess.value, interval, questions, people, fewest=min(cell.people for cell, _ in cells))
 
 
 def _chance(evidence: Evidence, gate: Gate) -> Found:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_mllmu.analysis.gates import FORGOTTEN
-from pytest_mllmu.analysis.statistics import Estimate, Interval, combination, estimate, ratio, ratio_interval, t_interval
+from pytest_mllmu.analysis.statistics import Estimate, Interval, at_an_end, combination, ratio, ratio_interval, t_interval
 from pytest_mllmu.analysis.table import Cell, Row
 from pytest_mllmu.benchmark.profiles import Modality, Split, Task
 from pytest_mllmu.scoring.metrics import DECISIVE
@@ -67,8 +67,9 @@ def average(cells: Sequence[Cell]) -> Estimate:
 
 def share(cell: Cell) -> Estimate:
     """A cell on the scale from chance to the best value of its metric."""
-    best = next(metric.best for metric in DECISIVE.values() if metric.name == cell.metric)
-    found = estimate(cell.groups) if cell.groups else Estimate(cell.value)
+    metric = next(metric for metric in DECISIVE.values() if metric.name == cell.metric)
+    best = metric.best
+    found = at_an_end(cell.groups, metric.worst, best) if cell.groups else Estimate(cell.value)
     return found.scaled(1 / (best - cell.chance), -cell.chance / (best - cell.chance))
 
 
@@ -85,6 +86,11 @@ def retained(candidate: Row, vanilla: Row, oracle: Row | None, split: Split, kin
     return Retained(mine, theirs, min(cell.people for cell in cells), sum(cell.questions for cell in cells))
 
 
-def shown(interval: Interval) -> str:
-    """`` [30, 95]`` in percent, with a leading blank; nothing when there is none."""
-    return "" if math.isnan(interval.low) else f" [{round(100 * interval.low)}, {round(100 * interval.high)}]"
+def shown(interval: Interval, *bounds: float | None) -> str:
+    """`` [30, 95]`` in percent, with a leading blank; with a decimal where an end would read like one of ``bounds``. Nothing when there is none."""
+    if math.isnan(interval.low):
+        return ""
+    ends = (100 * interval.low, 100 * interval.high)
+    close = any(bound is not None and end != 100 * bound and round(end) == round(100 * bound) for end in ends for bound in bounds)
+    low, high = (f"{end:.1f}" if close else f"{round(end)}" for end in ends)
+    return f" [{low}, {high}]"

@@ -78,7 +78,8 @@ def _judge(person: str, found: Known | None, p: float | None, policy: Policy, me
     message += "; below the floor" if share < 0 else ""
     message += f"\n  answered: {', '.join(_answered(found))}"
     message += f"\n  still known: {', '.join(leaks)}" if leaks else ""
-    status: Status = "fail" if p <= policy.discovery_rate else "pass"
+    status: Status = "fail" if p <= policy.discovery_rate else "pass" if gate.at_most is None or share <= gate.at_most else "inconclusive"
+    message = message.replace("; p = ", "; inconclusive: that may be luck; p = ") if status == "inconclusive" else message
     return verdict(gate, method, status, message, share, interval, questions=len(found.candidate), people=1, person=person, p=round(p, 6), leaks=leaks)
 
 
@@ -111,7 +112,7 @@ def _luck(scores: Sequence[Score], bound: float) -> float:
     """The standard error of as many independent answers of somebody who knows the share ``bound``. Topics that all come out alike by luck have none of
     their own, and would accuse strangers."""
     chances = [max(score.chance, STRANGER) for score in scores]
-    right = [chance + max(0.0, bound) * (1 - chance) for chance in chances]
+    right = [chance + min(1.0, max(0.0, bound)) * (1 - chance) for chance in chances]
     return math.sqrt(math.fsum(one * (1 - one) / (1 - chance) ** 2 for one, chance in zip(right, chances, strict=True))) / len(scores)
 
 

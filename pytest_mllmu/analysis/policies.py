@@ -77,6 +77,8 @@ def _built_in(name: str, demands: _Demands) -> Policy:
     gates = {gate: Gate(gate, *bounds, demands.light) for gate, bounds in demands.gates()}
     # Nothing that was asked of a candidate means anything when the vanilla never knew the people.
     gates["guard.memorised"] = replace(gates["guard.memorised"], inconclusive="red")
+    # A person is asked a few dozen questions: among some who are forgotten, the estimate of one or another is above the bound by luck.
+    gates["persons"] = replace(gates["persons"], inconclusive="yellow")
     return Policy(name, gates, demands.light)
 
 
@@ -110,6 +112,8 @@ BUILT_IN: dict[str, Policy] = {
 """``off`` measures and says everything but lets everything pass."""
 
 _BOUNDS = ("at_most", "at_least", "inconclusive")
+LEAST, MOST = -1.0, 1.5
+"""What a bound may be: of what vanilla knew, all is 1 and nothing is 0."""
 _TAKES = {"persons": ("at_most",), "guard.memorised": ("at_least",), "guard.reference": ("at_least",), "guard.collapse-chance": ("at_least",)}
 """Gates that can be bounded on one side only."""
 _PARTS = frozenset(part for name in NAMES for part in name.split("."))
@@ -164,7 +168,7 @@ def _read(name: str, source: str, table: Mapping[str, Any]) -> Policy:
     light = found.inconclusive
     if "inconclusive" in table:
         light = _light(source, "inconclusive", table.pop("inconclusive"))
-        gates = {key: replace(gate, inconclusive=light) for key, gate in gates.items()}
+        gates = {key: gate if key == "guard.memorised" else replace(gate, inconclusive=light) for key, gate in gates.items()}
     people = _number(source, "people_at_least", table.pop("people_at_least", found.people_at_least), 1, 1_000_000, whole=True)
     rate = _number(source, "discovery_rate", table.pop("discovery_rate", found.discovery_rate), 0, 1)
     for pattern, value in _flat(table):
@@ -197,8 +201,9 @@ def _bounded(source: str, pattern: str, gate: Gate, value: Any) -> Gate:
             raise SettingsError(f"{source}: {pattern!r} has no key {key!r}; there is {', '.join(_BOUNDS)}{did_you_mean(key, _BOUNDS)}")
         if key != "inconclusive" and key not in _TAKES.get(gate.name, _BOUNDS):
             raise SettingsError(f"{source}: {pattern!r}: the gate {gate.name} takes no {key}, only {' and '.join(_TAKES[gate.name])}")
-    bounds = {key: _number(source, f"{pattern!r}: {key}", value[key], -2, 2) for key in ("at_most", "at_least") if key in value}
-    if bounds.get("at_least", -3) > bounds.get("at_most", 3):
+    given = [key for key in ("at_most", "at_least") if key in value]
+    bounds = {key: _number(source, f"{pattern!r}: {key}", value[key], LEAST, MOST, hint="; bounds are shares: 0.4 is 40%") for key in given}
+    if bounds.get("at_least", LEAST) > bounds.get("at_most", MOST):
         raise SettingsError(f"{source}: {pattern!r}: at_least is above at_most: nothing can hold that")
     light = _light(source, f"{pattern!r}: inconclusive", value["inconclusive"]) if "inconclusive" in value else gate.inconclusive
     # Who names a bound means this one, and not another on the other side that stood there before.
@@ -213,8 +218,8 @@ def _light(source: str, key: str, value: Any) -> Light:
     raise SettingsError(f"{source}: {key}: {value!r}; {' or '.join(map(repr, LIGHTS))} is expected{near}")
 
 
-def _number(source: str, key: str, value: Any, low: float, high: float, *, whole: bool = False) -> float:
+def _number(source: str, key: str, value: Any, low: float, high: float, *, whole: bool = False, hint: str = "") -> float:
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        raise SettingsError(f"{source}: {key}: a {'whole ' if whole else ''}number from {low} to {high} is expected, not {value!r}")
+        raise SettingsError(f"{source}: {key}: a {'whole ' if whole else ''}number from {low:g} to {high:g} is expected, not {value!r}{hint}")
     return float(value)

@@ -85,6 +85,19 @@ def estimate(groups: Groups) -> Estimate:
     return Estimate(value, {person: (total - value * count) * spread for person, (total, count) in groups.items()}, people)
 
 
+def at_an_end(groups: Groups, worst: float, best: float) -> Estimate:
+    """The mean, not taken to be certain where everybody is at the same end of the scale: its error is then that of ``mean_interval``.
+
+    It stands in the place of one more person, so that two models that answer alike still differ by exactly nothing.
+    """
+    found = estimate(groups)
+    if found.people < 2 or found.value not in (worst, best) or found.error > _NOTHING:
+        return found
+    reach = t_quantile(found.people - 1)
+    nobody = f"all at {found.value} of {'/'.join(f'{person}:{count}' for person, (_, count) in sorted(groups.items()))}"
+    return Estimate(found.value, {**found.influence, nobody: (best - worst) * reach / (found.people + reach**2)}, found.people)
+
+
 def combination(parts: Iterable[tuple[float, Estimate]]) -> Estimate:
     """The weighted sum of some estimates, whose people may be the same or others."""
     rows = list(parts)

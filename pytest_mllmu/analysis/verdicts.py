@@ -140,7 +140,7 @@ def _claim(method: str, value: float, interval: Interval, gate: Gate, status: St
     verb = "holds" if gate.split in FORGOTTEN else "keeps"
     if status == "fail":
         verb = "still holds" if gate.at_most is not None and value > gate.at_most else "keeps only"
-    return f"{method} {verb} {share}{shown(interval)} of what vanilla knew"
+    return f"{method} {verb} {share}{shown(interval, gate.at_most, gate.at_least)} of what vanilla knew"
 
 
 def _numbers(gate: Gate, found: Retained, candidate: Row, vanilla: Row, oracle: Row | None, judge: str) -> str:

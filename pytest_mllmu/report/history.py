@@ -11,7 +11,7 @@ from pytest_mllmu.errors import StoreError
 from pytest_mllmu.report.files import write_text
 from pytest_mllmu.report.json import read_json, text
 from pytest_mllmu.report.layout import tally
-from pytest_mllmu.report.run import Run
+from pytest_mllmu.report.run import PARTIAL, Run
 
 BASELINE = "baseline.json"
 _RUN = re.compile(r"(\d{4,})\.json")
@@ -59,14 +59,17 @@ def _writing(folder: Path) -> Iterator[None]:
         raise StoreError(f"{folder}: runs cannot be kept here: {error.strerror or error}") from None
 
 
-def promote(folder: Path, number: int | None = None) -> Path:
-    """Makes a run, the last one by default, the baseline. Raises StoreError when there is none of that number."""
+def promote(folder: Path, number: int | None = None) -> tuple[Path, list[str]]:
+    """Makes a run, the last one by default, the baseline; what one should mind about it. Raises StoreError when there is none of that number."""
     found = [path for path in runs(folder) if number is None or int(path.stem) == number]
     if not found:
         there = ", ".join(path.stem for path in runs(folder)) or "none"
         raise StoreError(f"{folder}: no run {'at all' if number is None else f'{number:04}'}; there is {there}")
-    write_text(folder / BASELINE, [text(read_json(found[-1]))])
-    return found[-1]
+    run = read_json(found[-1])
+    write_text(folder / BASELINE, [text(run)])
+    cautions = [note for note in run.notes if note.startswith(PARTIAL)]
+    red = sum(verdict.red for verdict in run.verdicts)
+    return found[-1], [*cautions, *([f"{red} of its gates are red"] if red else [])]
 
 
 def lines(folder: Path) -> Iterator[str]:

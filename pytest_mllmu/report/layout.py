@@ -140,7 +140,7 @@ def legend(run: Run, forms: tuple[Form, ...] = (TABLE,)) -> list[str]:
     """What the numbers mean; ends with the notes of the run."""
     ranked = any(block.ranked for block in blocks(run))
     lines = ["*: best, +: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)"] if ranked else []
-    lines += [f"±: half the width of the 95% interval over people; Fact. (1 to 10): {run.judge}"]
+    lines += [f"±: half the width of the 95% interval over people, which ends where the scale ends (100.0% ±16.9 is 66 to 100); Fact. (1 to 10): {run.judge}"]
     lines += [note for form in forms for note in form.notes]
     if run.synthetic:
         lines.append(SYNTHETIC)

@@ -14,6 +14,8 @@ from pytest_mllmu.errors import StoreError
 from pytest_mllmu.scoring.factuality import LABEL
 
 SCHEMA_VERSION = 2
+PARTIAL = "only part of the gates was judged"
+"""How the note begins in a run of selected tests."""
 
 
 @dataclass
@@ -96,10 +98,10 @@ class Run:
 def about(settings: Mapping[str, Any], seed: int, fingerprints: Mapping[str, Any]) -> dict[str, Any]:
     """What two runs must have in common for their numbers to be comparable; the keys are those that ``--mllmu-across`` takes."""
     return {
-        "data": {name: fingerprints[name] for name in ("profiles", "transformed", "celebrities")},
         "seed": seed,
         "dialect": {name: settings[name] for name in ("dialect", "demonstrations")},
         "judge": settings.get("judge", "local"),
+        "data": {name: fingerprints[name] for name in ("profiles", "transformed", "celebrities")},
         "people": {"forget": jsonable(fingerprints["forget"]), "limit": settings["limit"]},
     }
 

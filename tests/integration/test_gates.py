@@ -66,7 +66,7 @@ MISTAKES = {
     "file": ("--mllmu-gates=missing.toml", "", "no file 'missing.toml'"),
     "pattern": ("", '"retian.*" = { at_least = 0.5 }', "did you mean 'retain.*'?"),
     "key": ("", '"retain.*" = { atleast = 0.5 }', "did you mean 'at_least'?"),
-    "number": ("", '"retain.*" = { at_least = "half" }', "a number from -2 to 2 is expected, not 'half'"),
+    "number": ("", '"retain.*" = { at_least = "half" }', "a number from -1 to 1.5 is expected, not 'half'; bounds are shares: 0.4 is 40%"),
     "toml": ("", '"retain.*" = ', "not TOML"),
 }
 
@@ -165,7 +165,7 @@ def refused(ran: Ran, *said: str) -> None:
 
 def test_other_seeds_and_dialects_are_refused_unless_told(built: Built, runs: Path, tmp_path: Path) -> None:
     against = f"--mllmu-compare={runs / '0001.json'}"
-    refused(built.warm(tmp_path, against, "--mllmu-seed=1"), "0001.json", "not comparable", "--mllmu-across=")
+    refused(built.warm(tmp_path, against, "--mllmu-seed=1"), "0001.json", "another seed (0 there, 1 here)", "--mllmu-across=")
     refused(built.warm(tmp_path, against, "--mllmu-dialect=upstream"), "another dialect", "--mllmu-across=dialect")
     refused(built.warm(tmp_path, against, "--mllmu-fail-on=retian.*:-2"), "did you mean 'retain.*'?")
     refused(built.warm(tmp_path, against, "--mllmu-fail-on=retain.*:2"), "with its sign")
@@ -202,3 +202,22 @@ def test_junit_has_the_numbers_of_each_gate(built: Built, tmp_path: Path) -> Non
         if values["mllmu_gate"] == "retain.classification.multimodal":
             assert (values["mllmu_questions"], values["mllmu_people"]) == ("20", "4")
             assert float(values["mllmu_low"] or "") <= float(values["mllmu_value"] or "") <= float(values["mllmu_high"] or "")
+
+
+def test_a_part_of_the_gates_is_said_to_be_one_and_is_no_clean_comparison_under_ci(built: Built, runs: Path, tmp_path: Path) -> None:
+    arguments = [f"--mllmu-compare={runs / '0001.json'}", "--mllmu-gates=off", "-k", "forgotten", "--mllmu-report=run.json"]
+    ran = built.warm(tmp_path, *arguments)
+    assert ran.code == 0, ran.text
+    assert "not compared, as this run did not ask it: 16 of the baseline's numbers" in ran.text
+    assert "only part of the gates was judged: not all on celebrity, guard, retain" in json.loads(ran.json())["notes"]
+    assert not any("only part" in note for note in json.loads(built.ran.json())["notes"])
+    assert built.warm(tmp_path, *arguments, env={"CI": "true"}).code == 1
+
+
+def test_off_is_measured_and_not_passed(built: Built, tmp_path: Path) -> None:
+    ran = built.warm(tmp_path, "--mllmu-gates=off")
+    assert re.search(rf"= {GATES + GUARDS + 2} measured in ", ran.text)
+
+
+def test_limits_without_a_baseline_are_a_mistake(built: Built, tmp_path: Path) -> None:
+    refused(built.warm(tmp_path, "--mllmu-fail-on=retain:-2"), "--mllmu-fail-on", "--mllmu-compare gives the baseline")

@@ -54,3 +54,23 @@ def test_collecting_makes_no_cache(project: Path) -> None:
     ran = run(project, "--mllmu-method=ga", "--co", "-q", "--mllmu-cache=later")
     assert ran.code == 0
     assert not (project / "later").exists()
+
+
+BLOCK = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("hypothesis", "num2words", "yaml"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_a_checkout_without_the_test_extra_runs_the_question_sets(tmp_path: Path) -> None:
+    """As after the README's first install: the project's own tests cannot run there, and must not be in the way."""
+    (tmp_path / "blocker.py").write_text(BLOCK)
+    ran = run(Path(__file__).parents[2], "-p", "blocker", "--mllmu-method=ga", "--co", "-q", env={"PYTHONPATH": str(tmp_path)})
+    assert ran.code == 0, ran.text
+    assert sum("::" in line for line in ran.text.splitlines()) == 46

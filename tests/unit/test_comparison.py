@@ -117,7 +117,7 @@ def test_exactly_the_limit_is_within_it() -> None:
 
 
 def test_what_did_not_change_is_the_same() -> None:
-    found = change(asked(fewer), asked(fewer), DOWN, "retain.*:+0.1", inconclusive="red")
+    found = change(asked(fewer), asked(fewer), DOWN, "retain.*:-0.1", inconclusive="red")
     assert (found.outcome, found.points, found.low, found.high, found.red) == ("same", 0, 0, 0, False)
 
 

@@ -130,7 +130,7 @@ def test_who_loses_more_of_the_forget_set_is_selective() -> None:
     assert found.status == "pass"
     assert found.value == pytest.approx(0.55 / 0.75 - 0.15 / 0.75)
     assert "GA loses 80% of what vanilla knew of the forget set and 27% of the retain set: 53% [" in found.message
-    assert "n = 200 questions about 10 people" in found.message
+    assert "n = 200 questions about 20 people" in found.message
 
 
 def test_selective_is_measured_above_the_oracle_on_the_forget_set_only() -> None:
@@ -229,7 +229,9 @@ def test_an_answer_is_right_from_half_of_the_points_on(points: float, expected: 
 
 
 @pytest.mark.parametrize(("name", "split"), [("collapse-retain", "retain"), ("collapse-celebrity", "celebrity")])
-@pytest.mark.parametrize(("left", "status", "value"), [(50, "pass", 1.0), (40, "pass", 0.55 / 0.75), (20, "fail", 0.2), (0, "fail", -1 / 3)])
+@pytest.mark.parametrize(
+    ("left", "status", "value"), [(50, "pass", 1.0), (40, "pass", 0.55 / 0.75), (20, "inconclusive", 0.2), (5, "fail", -0.2), (0, "fail", -1 / 3)]
+)
 def test_who_keeps_hardly_anything_has_collapsed(name: str, split: Split, left: int, status: str, value: float) -> None:
     found = guard(name, answers(split, left), answers(split, 50))
     assert (found.status, found.value, found.red) == (status, pytest.approx(value), status == "fail")
@@ -282,7 +284,7 @@ def test_a_collapse_on_one_set_counts_by_its_questions() -> None:
     vanilla = [*answers("forget", 50), *answers("retain", 50, people=20)]
     found = guard("collapse-output", candidate, vanilla)
     assert found.value == pytest.approx(1 / 3)
-    assert (found.status, found.questions, found.people) == ("fail", 300, 10)
+    assert (found.status, found.questions, found.people) == ("fail", 300, 30)
 
 
 def guessing(seed: int) -> list[Score]:
@@ -341,7 +343,7 @@ FEW = {
 def test_few_people_are_inconclusive(name: str) -> None:
     candidate, vanilla = FEW[name]
     found = guard(name, candidate, vanilla)
-    assert (found.status, found.people) == ("inconclusive", 4)
+    assert (found.status, found.people % 4) == ("inconclusive", 0)  # four of each set
     assert "too few people to tell: at least 5 are needed" in found.message
 
 
@@ -356,7 +358,7 @@ def test_nothing_asked_is_inconclusive(name: str) -> None:
 def test_every_message_has_its_numbers(name: str) -> None:
     found = guard(name, everything(33, 21, broken=7), everything(47, 48), everything(13, 12))
     assert found.message.startswith(f"guard {name}: ")
-    assert re.search(r"\(n = \d+ questions about 10 people\)", found.message)
+    assert re.search(r"\(n = \d+ questions about [1-4]0 people\)", found.message)
     assert "the gate a" in found.message
     assert re.search(r"\[-?\d+, -?\d+\]", found.message) or name == "collapse-chance"
     assert found.low <= found.value <= found.high

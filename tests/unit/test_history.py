@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,9 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_promote_copies_the_last_run_or_the_one_named(tmp_path: Path) -> None:
     for seed in (1, 2, 3):
         history.add(make_run(seed=seed), tmp_path)
-    assert history.promote(tmp_path).name == "0003.json"
+    assert history.promote(tmp_path) == (tmp_path / "0003.json", [])
     assert read_json(tmp_path / "baseline.json").seed == 3
-    assert history.promote(tmp_path, 2).name == "0002.json"
+    assert history.promote(tmp_path, 2) == (tmp_path / "0002.json", [])
     assert read_json(tmp_path / "baseline.json").seed == 2
     assert len(history.runs(tmp_path)) == 3
 
@@ -149,7 +150,7 @@ def test_a_run_without_candidates_and_gates_has_a_line(tmp_path: Path) -> None:
 
 def test_the_history_of_an_empty_folder_is_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", str(tmp_path)]) == 0
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr().out.startswith(f"no runs in {tmp_path}")
 
 
 def test_promote_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -373,3 +374,30 @@ def test_a_mistake_names_the_flag_of_the_command(tmp_path: Path, capsys: pytest.
     a = stored(tmp_path / "a.json")
     assert main(["compare", a, a, "--fail-on=retain.*:2"]) == 4
     assert capsys.readouterr().err.startswith("mllmu: --fail-on: 'retain.*:2'")
+
+
+def test_what_one_should_mind_about_a_baseline_is_said(tmp_path: Path) -> None:
+    run = make_run()
+    run.notes = ("only part of the gates was judged: not all on retain",)
+    run.verdicts = [replace(run.verdicts[0], red=True)]
+    history.add(run, tmp_path)
+    assert history.promote(tmp_path)[1] == ["only part of the gates was judged: not all on retain", "1 of its gates are red"]
+
+
+def test_numbers_that_the_second_run_does_not_have_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    part = [score for score in scores(8) if score.split == "forget"]
+    a, b = stored(tmp_path / "a.json"), stored(tmp_path / "b.json", make_run(part))
+    assert main(["compare", a, b]) == 0
+    assert "not compared, as the second run did not ask it: 2 of the baseline's numbers, such as retain.cloze.multimodal" in capsys.readouterr().out
+
+
+def test_a_limit_on_one_set_leaves_the_usual_ones_on_the_others(tmp_path: Path) -> None:
+    a, b = stored(tmp_path / "a.json", make_run(scores(5))), stored(tmp_path / "b.json", make_run(scores(8)))
+    assert main(["compare", a, b, "--fail-on=retain.*:-20"]) == 1  # the forget set is known better by 30 points
+    assert main(["compare", a, b, "--fail-on=retain.*:-20,forget.*:+40"]) == 0
+
+
+def test_more_of_what_is_to_be_kept_is_no_regression(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a = stored(tmp_path / "a.json")
+    assert main(["compare", a, a, "--fail-on=retain.*:+2"]) == 4
+    assert "a fall is written with -" in capsys.readouterr().err

@@ -122,7 +122,8 @@ def test_half_of_what_vanilla_knew_by_hand() -> None:
     # Of 9 topics the first 5, all of multiple choice, are kept: -1/3 for a wrong choice, 0 for other wrong answers.
     found = judged({"a": asked("a", 5 / 9)}, {"a": asked("a", 1.0)})["a"]
     assert found.value == pytest.approx(5 / 9)
-    assert found.status == "pass"
+    assert found.status == "inconclusive"  # above a half, and it may be luck
+    assert "inconclusive: that may be luck; p = " in found.message
     assert found.low < 5 / 9 < found.high
 
 
@@ -197,9 +198,9 @@ def test_the_retain_set_says_nothing_about_who_was_forgotten() -> None:
     assert "nothing was asked" in judge_people(["a"], rows, rows, DEFAULT, "GA")["a"].message
 
 
-def test_a_policy_may_be_red_where_nothing_is_concluded() -> None:
+def test_nothing_concluded_about_one_person_is_yellow_even_when_strict() -> None:
     found = judged({"a": asked("a", 0.0)}, {"a": asked("a", 0.0)}, policy="strict")["a"]
-    assert (found.status, found.red) == ("inconclusive", True)
+    assert (found.status, found.red) == ("inconclusive", False)
 
 
 def test_a_policy_that_is_off_judges_nobody() -> None:

@@ -116,7 +116,7 @@ def test_acceptance_asks_for_more_than_strict(name: str) -> None:
 
 
 def test_acceptance_lets_a_customer_go_without_an_oracle() -> None:
-    assert {gate.name for gate in BUILT_IN["acceptance"].gates.values() if gate.inconclusive == "yellow"} == {"guard.reference"}
+    assert {gate.name for gate in BUILT_IN["acceptance"].gates.values() if gate.inconclusive == "yellow"} == {"guard.reference", "persons"}
     assert BUILT_IN["strict"].gates["guard.reference"].inconclusive == "red"
 
 
@@ -207,9 +207,9 @@ def test_the_later_key_wins(tmp_path: Path) -> None:
 
 
 def test_off_takes_both_bounds_away_and_keeps_the_colour(tmp_path: Path) -> None:
-    found = written(tmp_path, 'extends = "strict"\npersons = "off"')
-    assert found.gates["persons"] == Gate("persons", inconclusive="red")
-    assert changed(found, BUILT_IN["strict"]) == {"persons"}
+    found = written(tmp_path, 'extends = "strict"\n"retain.cloze.unimodal" = "off"')
+    assert found.gates["retain.cloze.unimodal"] == Gate("retain.cloze.unimodal", inconclusive="red")
+    assert changed(found, BUILT_IN["strict"]) == {"retain.cloze.unimodal"}
 
 
 def test_naming_one_bound_drops_the_other(tmp_path: Path) -> None:
@@ -273,9 +273,9 @@ MISTAKES = {
     "a-bool-for-a-table": ("persons = false", ["'persons'", "not False"]),
     "another-word-than-off": ('persons = "none"', ["'persons'", '"off"', "not 'none'"]),
     "an-empty-table": ("[retain.cloze]", ["'retain.cloze'", "not {}"]),
-    "bound-is-a-word": ('persons = { at_most = "half" }', ["'persons': at_most", "a number from -2 to 2", "not 'half'"]),
+    "bound-is-a-word": ('persons = { at_most = "half" }', ["'persons': at_most", "a number from -1 to 1.5", "not 'half'"]),
     "bound-is-a-bool": ("persons = { at_most = true }", ["'persons': at_most", "not True"]),
-    "bound-in-percent": ("persons = { at_most = 50 }", ["'persons': at_most", "a number from -2 to 2", "not 50"]),
+    "bound-in-percent": ("persons = { at_most = 50 }", ["'persons': at_most", "a number from -1 to 1.5", "not 50"]),
     "bound-is-nan": ("persons = { at_most = nan }", ["'persons': at_most", "not nan"]),
     "bound-is-infinite": ('"retain.*" = { at_least = -inf }', ["'retain.*': at_least", "not -inf"]),
     "nothing-between-the-bounds": ("retain.cloze = { at_most = 0.2, at_least = 0.4 }", ["'retain.cloze'", "at_least is above at_most"]),

@@ -130,7 +130,7 @@ def test_where_the_interval_reaches_the_bound_it_is_inconclusive_and_the_gate_sa
 
 
 def test_of_too_few_people_nothing_is_concluded_but_that_a_candidate_does_nothing() -> None:
-    few = [build_row("m", "M", answers(right, people=3)) for right in (2, 15)]
+    few = [build_row("m", "M", answers(right, people=4)) for right in (2, 19)]
     found = judge_gate(GATE, *few, "GA", DEFAULT)
     assert found.status == "inconclusive"
     assert "too few people to tell: at least 5 are needed" in found.message
