@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,6 @@ def test_data_without_transformed_people(built: Built, tmp_path: Path) -> None:
     ran = run(tmp_path, "--mllmu-method=none", *arguments, timeout=SLOW)
     assert ran.code == 0, ran.text
     assert "umu has no test set: nothing is known about it" in ran.text
-    assert "31 passed, 7 skipped" in ran.text
+    assert re.search(r"= (?=.*\b7 skipped)(?=.*\b31 measured).* in ", ran.text)
     cells = json.loads(ran.json())["table"]["rows"][0]["cells"]
     assert {cell["split"] for cell in cells} == {"forget", "retain", "celebrity"}
