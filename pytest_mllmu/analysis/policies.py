@@ -98,7 +98,7 @@ _STRICT = _built_in(
     "strict", _Demands(forgotten=0.60, kept=0.60, told=0.50, pooled=(0.50, 0.60), either=0.40, person=0.35, known=0.20, ahead=0.10, light="red")
 )
 _ACCEPTANCE = _built_in(
-    "acceptance", _Demands(forgotten=0.40, kept=0.70, told=0.60, pooled=(0.20, 0.80), either=0.30, person=0.10, known=0.20, ahead=0.50, light="red")
+    "acceptance", _Demands(forgotten=0.50, kept=0.70, told=0.60, pooled=(0.20, 0.80), either=0.30, person=0.10, known=0.20, ahead=0.50, light="red")
 )
 
 BUILT_IN: dict[str, Policy] = {
