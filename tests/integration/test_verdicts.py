@@ -62,18 +62,6 @@ def test_gates_off(built: Built, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(SLOW)
-def test_collapse_is_red_on_what_is_to_be_kept(built: Built, limited: Ran, tmp_path: Path) -> None:
-    (tmp_path / "small.toml").write_text("people_at_least = 2\n")
-    ran = built.warm(tmp_path, "--mllmu-lr=0.5", "--mllmu-epochs=5", "-k", "kept", "--mllmu-gates=small.toml", timeout=SLOW)
-    assert ran.code == 1
-    assert "Traceback" not in ran.text
-    kept = [text for text in failures(ran) if "keeps only" in text]
-    assert any(text.startswith("retain, classification, ") for text in kept)
-    for text in kept:
-        assert re.search(r"the gate asks for at least \d\d%", text)
-
-
-@pytest.mark.timeout(SLOW)
 def test_person_and_gate_agree_with_the_report(limited: Ran) -> None:
     """With one person a set no interval exists: the estimate decides, and nothing crashes over it."""
     assert '"low": null' in limited.json()
