@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.errors import SettingsError, StoreError
-from pytest_mllmu.settings import FAIL_ON, Settings
+from pytest_mllmu.options import FAIL_ON
+from pytest_mllmu.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_mllmu.analysis.comparison import Change
@@ -52,13 +53,9 @@ class Baseline:
             raise SettingsError(f"--mllmu-compare: {self.path}: {why}")
 
     def changes(self, run: Run) -> list[Change]:
-        from pytest_mllmu.analysis.comparison import compare, limits
+        from pytest_mllmu.report.changes import between
 
-        if self._run is None:
-            return []
-        paired = self._run.about["data"] == run.about["data"]
-        how: dict[str, Any] = {"usual": limits(FAIL_ON), "inconclusive": self.policy.inconclusive, "people_at_least": self.policy.people_at_least}
-        return compare(self._run.table, run.table, self.limits, paired=paired, **how)
+        return between(self._run, run, self.limits, self.policy.inconclusive, self.policy.people_at_least) if self._run is not None else []
 
     def idle(self, run: Run) -> list[str]:
         """Limits of the user's that judged nothing, such as one on a set that was not asked."""

@@ -10,11 +10,12 @@ from pathlib import Path
 from pytest_mllmu import __version__
 from pytest_mllmu import settings as choices
 from pytest_mllmu.errors import MllmuError, SettingsError
+from pytest_mllmu.options import OPTIONS
 
 WORSE, USAGE = 1, 4
 """Exit codes, as pytest's: something got worse, a user's mistake."""
 
-OPTIONS = {option.name: option for option in choices.OPTIONS}
+KNOWN = {option.name: option for option in OPTIONS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export-data", help="write the embedded benchmark to a folder in the released parquet layout")
     export.add_argument("folder", metavar="DIR", type=Path, help="a new or empty folder")
     for name in ("profiles", "celebrities", "seed"):
-        option = OPTIONS[name]
+        option = KNOWN[name]
         export.add_argument(option.flag.replace("--mllmu-", "--"), metavar=option.metavar, help=f"{option.help} (default: {option.default})")
     export.add_argument("--forget", default="5,10,15", metavar="PERCENT[,PERCENT]", help="splits to write (default: 5,10,15)")
     export.set_defaults(run=_export)
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("baseline", metavar="BASELINE", type=Path, help="a .json report, or a folder of runs with a baseline")
     compare.add_argument("report", metavar="RUN", type=Path, help="a .json report, or a folder of runs: its last one")
     for name in ("fail_on", "across"):
-        option = OPTIONS[name]
+        option = KNOWN[name]
         compare.add_argument(f"--{name.replace('_', '-')}", metavar=option.metavar, help=option.help.replace("%", "%%"))
     compare.add_argument("--inconclusive", choices=("yellow", "red"), default="yellow", help="whether an inconclusive change is a failure (default: yellow)")
     compare.set_defaults(run=_compare)
@@ -77,7 +78,7 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from pytest_mllmu.analysis.comparison import compare, idle, lacking, limits, refused
+    from pytest_mllmu.analysis.comparison import idle, lacking, limits, refused
     from pytest_mllmu.report import changes, history
     from pytest_mllmu.report.json import read_json
 
@@ -92,8 +93,7 @@ def _compare(given: argparse.Namespace) -> int:
         asked = limits(settings.fail_on)
         if why := refused(before.about, after.about, settings.across):
             raise SettingsError(f"{given.baseline}: {why}")
-        how = {"usual": limits(choices.FAIL_ON), "inconclusive": given.inconclusive}
-        found = compare(before.table, after.table, asked, paired=before.about["data"] == after.about["data"], **how)
+        found = changes.between(before, after, asked, given.inconclusive)
     except SettingsError as error:
         raise SettingsError(str(error).replace("--mllmu-", "--")) from None
     for line in [*changes.lines(found), changes.summary(found)]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_mllmu.analysis.gates import FORGOTTEN, GUARDS, Gate, Policy
+from pytest_mllmu.analysis.gates import FORGOTTEN, Gate, Policy
 from pytest_mllmu.memory import Model
 from pytest_mllmu.pipeline import Pipeline
 
@@ -21,12 +21,11 @@ class Judging:
 
     def __init__(self, pipeline: Pipeline, policy: Policy) -> None:
         self.pipeline, self.policy = pipeline, policy
-        self._people: dict[tuple[str, str, int], dict[str, Verdict]] = {}
+        self._people: dict[tuple[str, str, str, int], dict[str, Verdict]] = {}
 
     def asked(self, model: Model, gate: Gate) -> tuple[Split, ...]:
         """The sets that a gate looks at, as far as the data has them."""
-        splits = GUARDS[gate.guard] if gate.guard else (gate.split,)
-        return tuple(split for split in splits if self.pipeline.people(model, split))
+        return tuple(split for split in gate.splits if self.pipeline.people(model, split))
 
     def gate(self, model: Model, gate: Gate) -> Verdict:
         from pytest_mllmu.analysis.verdicts import judge_gate
@@ -46,12 +45,12 @@ class Judging:
         """Judged together with all others who were to be forgotten."""
         from pytest_mllmu.analysis.people import judge_people
 
-        key = (model.key, model.system, model.forget)
+        key = (model.key, model.system, model.title, model.forget)  # an untouched candidate is the vanilla under another name
         if key not in self._people:
             candidate, vanilla, oracle = (self._scores(one, FORGOTTEN) for one in self._models(model))
             people = [profile.id for profile in self.pipeline.people(model, "forget")]
             self._people[key] = judge_people(people, candidate, vanilla, self.policy, model.title, oracle)
-        return replace(self._people[key][person], method=model.title, forget=model.forget)
+        return replace(self._people[key][person], forget=model.forget)
 
     def _models(self, model: Model) -> tuple[Model, Model, Model | None]:
         vanilla, *oracle = self.pipeline.references(model.forget)

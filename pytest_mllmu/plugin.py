@@ -34,6 +34,7 @@ from pytest_mllmu.fixtures import (
     mllmu_verdict,
     settings_key,
 )
+from pytest_mllmu.options import OPTIONS, Option
 
 if TYPE_CHECKING:
     from pytest_mllmu.session import Session
@@ -74,12 +75,12 @@ MARKERS = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mllmu", "multimodal unlearning: has the model really forgotten these people? (pytest-mllmu)")
-    for option in choices.OPTIONS:
+    for option in OPTIONS:
         group.addoption(option.flag, dest=option.key, default=None, metavar=option.metavar, action="append" if option.many else "store", help=_help(option))
         parser.addini(option.key, f"See {option.flag}", type=option.ini, default=None)
 
 
-def _help(option: choices.Option) -> str:
+def _help(option: Option) -> str:
     default = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
     shown = f" (default: {default})" if default not in (None, "") else ""
     return f"{option.help}{shown}".replace("%", "%%")
@@ -99,7 +100,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def _chosen(config: pytest.Config) -> choices.Settings:
-    return choices.resolve({option.name: config.getoption(option.key) for option in choices.OPTIONS}, config.getini)
+    return choices.resolve({option.name: config.getoption(option.key) for option in OPTIONS}, config.getini)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)

@@ -6,18 +6,17 @@ import importlib.metadata
 import json
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest_mllmu
-from pytest_mllmu.analysis.gates import FORGOTTEN, GUARDS, PERSONS, Policy
+from pytest_mllmu.analysis.gates import Policy
+from pytest_mllmu.analysis.table import Table
+from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import SPLITS, Split
 from pytest_mllmu.memory import Model
 from pytest_mllmu.pipeline import Pipeline
-from pytest_mllmu.report.run import PARTIAL, about
+from pytest_mllmu.report.run import PARTIAL, Run, about
 from pytest_mllmu.settings import Settings
-
-if TYPE_CHECKING:
-    from pytest_mllmu.report.run import Run
 
 JUDGE = "local"
 NO_ORACLE = "no oracle (a model that never saw the forget set): the floor on forget and test is chance"
@@ -48,10 +47,6 @@ class Record:
         return about({**self.settings.measured, "judge": JUDGE}, self.settings.seed, self._fingerprints())
 
     def run(self, seconds: float) -> Run:
-        from pytest_mllmu.analysis.table import Table
-        from pytest_mllmu.analysis.verdicts import Verdict
-        from pytest_mllmu.report.run import Run
-
         rows, benchmark = self._asked(), self.pipeline.benchmark
         made = {name: dict(model.made) for name, model in sorted(self.candidates.items())}
         keys = {_label(model, self.settings): model.key for model, _ in rows}
@@ -87,7 +82,7 @@ class Record:
         rows: Asked = []
         for forget in self.settings.forget:
             found = [(trial, verdict) for trial, verdict in self.verdicts if verdict["forget"] == forget]
-            splits = {split for _, verdict in found for split in _looked_at(verdict["gate"])}
+            splits = {split for _, verdict in found for split in self.policy.gates[verdict["gate"]].splits}
             models = self.pipeline.references(forget) if found else []
             models += [self.candidates[trial.id] for trial in self.pipeline.trials if trial.id in self.candidates and trial.forget == forget]
             rows += [(model, tuple(split for split in SPLITS if split in splits and self.pipeline.answered(model, split))) for model in models]
@@ -130,16 +125,9 @@ class Record:
     def _not_judged(self) -> Iterator[str]:
         """Gates of the policy that no test of this session was about, though the data has what they ask of."""
         judged = {verdict["gate"] for _, verdict in self.verdicts}
-        for gate in self.policy.gates:
-            if gate not in judged and any(self.pipeline.benchmark.people(split) for split in _looked_at(gate)):
-                yield gate
-
-
-def _looked_at(gate: str) -> tuple[Split, ...]:
-    """The sets that the gate of this name asks about."""
-    if gate == PERSONS:
-        return FORGOTTEN
-    return GUARDS.get(gate.removeprefix("guard."), tuple(split for split in SPLITS if gate.startswith(f"{split}.")))
+        for name, gate in self.policy.gates.items():
+            if name not in judged and any(self.pipeline.benchmark.people(split) for split in gate.splits):
+                yield name
 
 
 def _label(model: Model, settings: Settings) -> str:

@@ -55,6 +55,13 @@ class Gate:
         return found
 
     @property
+    def splits(self) -> tuple[Split, ...]:
+        """The sets that it asks about."""
+        if self.name == PERSONS:
+            return FORGOTTEN
+        return GUARDS[self.guard] if self.guard else (self.split,)
+
+    @property
     def guard(self) -> str:
         """Its name among the guards; nothing for another gate."""
         return self.name.removeprefix("guard.") if self.name.startswith("guard.") else ""

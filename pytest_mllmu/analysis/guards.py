@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pytest_mllmu.analysis.gates import Gate, Policy
 from pytest_mllmu.analysis.knowledge import MEMORISED, average, decisive, retained, shown
 from pytest_mllmu.analysis.pairs import Pairs
-from pytest_mllmu.analysis.statistics import NO_INTERVAL, Estimate, Interval, estimate, t_interval, t_quantile
+from pytest_mllmu.analysis.statistics import NO_INTERVAL, Estimate, Interval, estimate, t_interval
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.analysis.verdicts import DOES_NOTHING, Status, Verdict, count, decide, few_people, percent, verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality, Split, Task
@@ -178,9 +178,7 @@ def _chance(evidence: Evidence, gate: Gate) -> Found:
     least = min(cells, key=lambda cell: cell.value - cell.chance)
     above = estimate(least.groups).scaled(1.0, -least.chance)
     # People who all score alike are no evidence of a mean without an error: guessing has at least that of as many independent guesses.
-    error = max(above.error, math.sqrt(least.chance * (1 - least.chance) / least.questions)) if above.people > 1 else math.nan
-    reach = t_quantile(above.people - 1, SURE) * error if above.people > 1 else math.nan
-    interval = Interval(above.value - reach, above.value + reach)
+    interval = t_interval(above, SURE, at_least=math.sqrt(least.chance * (1 - least.chance) / least.questions))
     avoided = gate.at_least is not None and interval.high < gate.at_least
     says = f"multiple choice of {evidence.method} on {least.split} is {ACCURACY.show(least.value)}, chance {ACCURACY.show(least.chance)}"
     says += ": right answers are avoided rather than unknown" if avoided else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_mllmu.analysis.gates import FORGOTTEN, GUARDS, PERSONS, Policy
+from pytest_mllmu.analysis.gates import FORGOTTEN, PERSONS, Policy
 from pytest_mllmu.analysis.guards import Evidence, judge_guard
 from pytest_mllmu.analysis.people import judge_people
 from pytest_mllmu.analysis.table import build_row
@@ -25,11 +25,13 @@ def judge_all(policy: Policy, evidence: Evidence) -> list[Verdict]:
     asked = {score.split for score in candidate}
     found: list[Verdict] = []
     for gate in policy.gates.values():
+        if not asked & set(gate.splits):
+            continue
         if gate.name == PERSONS:
             people = sorted({score.person for score in candidate if score.split in FORGOTTEN})
             found += judge_people(people, candidate, vanilla, policy, method, oracle).values()
-        elif gate.guard and asked & set(GUARDS[gate.guard]):
+        elif gate.guard:
             found.append(judge_guard(gate, evidence, policy))
-        elif not gate.guard and gate.split in asked:
+        else:
             found.append(judge_gate(gate, evidence.candidate, evidence.vanilla, method, policy, oracle=evidence.oracle))
     return found

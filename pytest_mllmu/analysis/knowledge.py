@@ -14,7 +14,7 @@ from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.statistics import Estimate, Interval, at_an_end, combination, ratio, ratio_interval, t_interval
 from pytest_mllmu.analysis.table import Cell, Row
 from pytest_mllmu.benchmark.profiles import Modality, Split, Task
-from pytest_mllmu.scoring.metrics import DECISIVE
+from pytest_mllmu.scoring.metrics import DECISIVE, METRICS
 
 Kinds = Sequence[tuple[Task, Modality]]
 """Kinds of questions."""
@@ -37,7 +37,7 @@ class Retained:
 
     @property
     def value(self) -> float:
-        return ratio(self.mine, self.theirs).value
+        return self.share.value
 
     @property
     def interval(self) -> Interval:
@@ -67,7 +67,7 @@ def average(cells: Sequence[Cell]) -> Estimate:
 
 def share(cell: Cell) -> Estimate:
     """A cell on the scale from chance to the best value of its metric."""
-    metric = next(metric for metric in DECISIVE.values() if metric.name == cell.metric)
+    metric = METRICS[cell.metric]
     best = metric.best
     found = at_an_end(cell.groups, metric.worst, best) if cell.groups else Estimate(cell.value)
     return found.scaled(1 / (best - cell.chance), -cell.chance / (best - cell.chance))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_mllmu.analysis.knowledge import Retained
-from pytest_mllmu.analysis.statistics import estimate, group, mean
+from pytest_mllmu.analysis.statistics import Estimate, estimate, group, mean
 from pytest_mllmu.benchmark.profiles import MODALITIES, Split
 from pytest_mllmu.scoring.metrics import DECISIVE
 from pytest_mllmu.scoring.scores import Score
@@ -58,14 +58,15 @@ class Pairs:
     def both_right(self) -> int:
         return sum(all(row.right) for row in self.rows)
 
+    @property
+    def told(self) -> Estimate:
+        """The share of pairs of which either question is answered right."""
+        return estimate(group([float(any(row.right)) for row in self.rows], [row.person for row in self.rows]))
+
     def retained(self, vanilla: Pairs, oracle: Pairs | None) -> Retained:
         """What is left of the pairs that the vanilla knows in either modality, above the oracle or luck."""
-        mine, theirs = (estimate(group([float(any(row.right)) for row in one.rows], [row.person for row in one.rows])) for one in (self, vanilla))
-        if oracle is None:
-            luck = mean([row.luck for row in self.rows])
-            return Retained(mine.scaled(1.0, -luck), theirs.scaled(1.0, -luck), self.people, 2 * self.pairs)
-        floor = estimate(group([float(any(row.right)) for row in oracle.rows], [row.person for row in oracle.rows]))
-        return Retained(mine - floor, theirs - floor, self.people, 2 * self.pairs)
+        floor = Estimate(mean([row.luck for row in self.rows])) if oracle is None else oracle.told
+        return Retained(self.told - floor, vanilla.told - floor, self.people, 2 * self.pairs)
 
 
 def right(score: Score) -> bool:

@@ -71,15 +71,15 @@ def _judge(person: str, found: Known | None, p: float | None, policy: Policy, me
         why = "nothing was asked" if found is None else "too few questions" if found.memorised else "not memorised: vanilla is not above the floor"
         return verdict(gate, method, "inconclusive", f"person {person}: {why}, nothing can be concluded about {method}", person=person)
     share, interval = ratio(found.mine, found.theirs).value, ratio_interval(found.mine, found.theirs)
-    leaks = tuple(_leaks(found)) if p <= policy.discovery_rate else ()
-    verb = "still holds" if p <= policy.discovery_rate else "holds"
+    status: Status = "fail" if p <= policy.discovery_rate else "pass" if gate.at_most is None or share <= gate.at_most else "inconclusive"
+    leaks = tuple(_leaks(found)) if status == "fail" else ()
+    verb = "still holds" if status == "fail" else "holds"
+    aside = "; inconclusive: that may be luck" if status == "inconclusive" else ""
     n = f"n = {count(len(found.candidate), 'question')} on {count(found.topics, 'topic')}"
-    message = f"person {person}: {method} {verb} {percent(share, gate.at_most)}{shown(interval)} of what vanilla knew ({n}); {gate.bound}; p = {_p(p)}"
+    message = f"person {person}: {method} {verb} {percent(share, gate.at_most)}{shown(interval)} of what vanilla knew ({n}); {gate.bound}{aside}; p = {_p(p)}"
     message += "; below the floor" if share < 0 else ""
     message += f"\n  answered: {', '.join(_answered(found))}"
     message += f"\n  still known: {', '.join(leaks)}" if leaks else ""
-    status: Status = "fail" if p <= policy.discovery_rate else "pass" if gate.at_most is None or share <= gate.at_most else "inconclusive"
-    message = message.replace("; p = ", "; inconclusive: that may be luck; p = ") if status == "inconclusive" else message
     return verdict(gate, method, status, message, share, interval, questions=len(found.candidate), people=1, person=person, p=round(p, 6), leaks=leaks)
 
 

@@ -113,11 +113,11 @@ def covariance(one: Estimate, other: Estimate) -> float:
     return math.fsum(moved * other.influence[person] for person, moved in one.influence.items() if person in other.influence)
 
 
-def t_interval(found: Estimate, level: float = LEVEL) -> Interval:
-    """The interval of any estimate, without bounds; none with fewer than two people."""
+def t_interval(found: Estimate, level: float = LEVEL, at_least: float = 0.0) -> Interval:
+    """The interval of any estimate, without bounds; none with fewer than two people. ``at_least`` as in ``p_above``."""
     if found.people < 2:
         return NO_INTERVAL
-    reach = t_quantile(found.people - 1, level) * found.error
+    reach = t_quantile(found.people - 1, level) * max(found.error, at_least)
     return _rounded(found.value - reach, found.value + reach)
 
 

@@ -18,6 +18,8 @@ View = Literal["multimodal", "unimodal", "both"]
 
 VIEWS: tuple[View, ...] = get_args(View)
 NAN = float("nan")
+REFERENCES = ("vanilla", "oracle")
+"""The names of rows that are no candidate's."""
 KEPT = frozenset({*(metric.name for metric in TABLE_METRICS), DEGENERATE.name})
 """Metrics whose sums per person are stored with a table, so that a later run can be compared with it in pairs."""
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pytest_mllmu.analysis.comparison import Change, Outcome
+from pytest_mllmu.analysis.comparison import Change, Limit, Outcome, compare, limits
+from pytest_mllmu.analysis.gates import PEOPLE_AT_LEAST, Light
+from pytest_mllmu.options import FAIL_ON
+from pytest_mllmu.report.run import Run
 
 OUTCOMES: dict[Outcome, str] = {
     "worse": "worse",
@@ -14,6 +17,12 @@ OUTCOMES: dict[Outcome, str] = {
     "better": "better",
     "same": "no clear change",
 }
+
+
+def between(before: Run, after: Run, asked: Sequence[Limit], inconclusive: Light, people_at_least: int = PEOPLE_AT_LEAST) -> list[Change]:
+    """What changed from one run to another, by the user's limits and where there are none by the usual ones. Raises as ``compare``."""
+    paired = before.about["data"] == after.about["data"]
+    return compare(before.table, after.table, asked, paired=paired, usual=limits(FAIL_ON), inconclusive=inconclusive, people_at_least=people_at_least)
 
 
 def summary(changes: Sequence[Change]) -> str:

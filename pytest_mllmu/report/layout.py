@@ -12,7 +12,8 @@ from typing import Literal
 from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.knowledge import shown
 from pytest_mllmu.analysis.statistics import Interval
-from pytest_mllmu.analysis.table import Row
+from pytest_mllmu.analysis.table import REFERENCES, Row
+from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.scoring.metrics import SIGNAL_METRICS, TABLE_METRICS, UNPARSEABLE, Metric
@@ -21,8 +22,6 @@ Show = Literal["both", "multimodal", "unimodal"]
 
 SPLIT_TITLES: dict[Split, str] = {"forget": "Forget", "test": "Test", "retain": "Retain", "celebrity": "Real Celebrity"}
 MODALITY_TITLES: dict[Modality, str] = {"multimodal": "image + text", "unimodal": "text only"}
-REFERENCES = ("vanilla", "oracle")
-"""Rows that no method is compared with when the best is marked."""
 SYNTHETIC = "synthetic people and drawn faces: numbers compare methods, not papers"
 
 
@@ -147,11 +146,19 @@ def legend(run: Run, forms: tuple[Form, ...] = (TABLE,)) -> list[str]:
     return lines + list(run.notes)
 
 
+def _candidates(run: Run) -> list[tuple[str, int, list[Verdict]]]:
+    """Method, share of people to forget and verdicts of each candidate, in their order."""
+    found: dict[tuple[str, int], list[Verdict]] = {}
+    for verdict in run.verdicts:
+        found.setdefault((verdict.method, verdict.forget), []).append(verdict)
+    return [(method, forget, verdicts) for (method, forget), verdicts in found.items()]
+
+
 def headlines(run: Run) -> list[str]:
     """``GA: holds 36% [18, 53] of what vanilla knew of the people to forget, keeps 54% [50, 57] of what vanilla knew of the others``, a candidate a line."""
     lines = []
-    for method, forget in dict.fromkeys((verdict.method, verdict.forget) for verdict in run.verdicts):
-        own = {verdict.gate: verdict for verdict in run.verdicts if (verdict.method, verdict.forget) == (method, forget) and verdict.person is None}
+    for method, forget, verdicts in _candidates(run):
+        own = {verdict.gate: verdict for verdict in verdicts if verdict.person is None}
         left, kept = own.get("forget.all.both"), own.get("retain.all.both")
         parts = [
             f"{verb} {found.value:.0%}{shown(Interval(found.low, found.high))} of what vanilla knew of {whom}"
@@ -170,8 +177,8 @@ def headlines(run: Run) -> list[str]:
 def remembered(run: Run) -> list[str]:
     """Who of the people to forget is still known, and what of: a line a candidate, and one a person under it."""
     lines = []
-    for method, forget in dict.fromkeys((verdict.method, verdict.forget) for verdict in run.verdicts):
-        own = [verdict for verdict in run.verdicts if (verdict.method, verdict.forget) == (method, forget) and verdict.person is not None]
+    for method, _, verdicts in _candidates(run):
+        own = [verdict for verdict in verdicts if verdict.person is not None]
         known = [verdict for verdict in own if verdict.status == "fail"]
         if known:
             lines.append(f"{method}: {len(known)} of {len(own)} people are still known:")

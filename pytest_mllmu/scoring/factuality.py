@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 
 from pytest_mllmu.scoring.words import MAX_CHARACTERS, stem
 
@@ -37,7 +38,6 @@ _FRAME_WORDS = """
 person individual man woman people born birth birthplace birthday live lives living reside resides residence home work works working
 job profession occupation employed serve serves enjoy enjoys hobby name named called known year date place located come comes originally"""
 _FUNCTION = _NEGATIONS | frozenset(_FUNCTION_WORDS.split())
-_FRAME = frozenset(stem(word) for word in _FRAME_WORDS.split())
 _CLAUSE_ENDS = frozenset(",;:!?().\n") | {"but"}
 _REACH = 6
 """How many words before a fact a negation is looked for; within the clause."""
@@ -51,8 +51,13 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(re.sub(r"['’]s\b", "", plain))
 
 
+@cache
+def _frame() -> frozenset[str]:
+    return frozenset(stem(word) for word in _FRAME_WORDS.split())
+
+
 def _ties(token: str) -> bool:
-    return token in _FUNCTION or stem(token) in _FRAME
+    return token in _FUNCTION or stem(token) in _frame()
 
 
 def facts(question: str, truth: str) -> list[tuple[str, ...]]:

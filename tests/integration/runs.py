@@ -123,11 +123,29 @@ def one_error(ran: Ran) -> str:
     return lines[0]
 
 
+BLOCK = """
+import sys
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+"""
+
+
+def without(*names: str) -> str:
+    """A module or conftest that makes these packages look as if they were not installed."""
+    return BLOCK.format(names=names)
+
+
 PROBE = """
 import sys
 
 def pytest_unconfigure(config):
-    heavy = {"torch", "transformers", "peft", "accelerate", "openai", "pyarrow", "numpy", "faker", "PIL", "tokenizers", "safetensors"} & set(sys.modules)
+    heavy = {"torch", "transformers", "peft", "accelerate", "openai", "pyarrow", "numpy", "faker", "PIL", "tokenizers", "safetensors"}
+    heavy = (heavy | {"scipy", "rouge_score"}) & set(sys.modules)
     sys.stderr.write(f"\\nheavy modules: {sorted(heavy)}\\n")
 """
 

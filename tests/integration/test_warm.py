@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.integration.runs import PROBE, Built, Ran, heavy, run
+from tests.integration.runs import PROBE, Built, Ran, heavy, run, without
 from tests.integration.test_unused import TORCH
 
 
@@ -25,20 +25,8 @@ def test_warm_run_is_the_cold_one_without_torch(built: Built, tmp_path: Path) ->
     assert ran.json() == built.ran.json()
 
 
-BLOCK = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "transformers", "peft", "accelerate", "tokenizers"):
-            raise ImportError(f"{name} is blocked")
-
-sys.meta_path.insert(0, Blocked())
-"""
-
-
 def test_stored_answers_are_scored_and_judged_anew_where_torch_cannot_be_imported(built: Built, tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text(BLOCK)
+    (tmp_path / "conftest.py").write_text(without("torch", "transformers", "peft", "accelerate", "tokenizers"))
     ran = built.warm(tmp_path, "--mllmu-gates=off", "--mllmu-signals=yes", "--mllmu-report=run.json", "--mllmu-report=run.jsonl")
     assert ran.code == 0
     assert "probabilities" in ran.text

@@ -9,19 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.runs import GA, SLOW, Built, Ran, artefacts, run
+from tests.integration.runs import GA, SLOW, Built, Ran, artefacts, run, without
 
-WITHOUT_XDIST = """
-import sys
-
-class NotInstalled:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("xdist", "execnet"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, NotInstalled())
-assert "xdist" not in sys.modules
-"""
+WITHOUT_XDIST = without("xdist", "execnet") + 'assert "xdist" not in sys.modules\n'
 CONFIGURATIONS = {
     "not installed": ("-p", "no:xdist", "-p", "no:xdist.looponfail", "-p", "without_xdist"),
     "n0": ("-n0",),

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from pytest_mllmu.analysis.policies import policy
-from pytest_mllmu.settings import OPTIONS, check_flags
+from pytest_mllmu.options import OPTIONS
+from pytest_mllmu.settings import check_flags
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from pytest_mllmu import report, settings
+from pytest_mllmu import options, report
 from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.embedded import tiny
 from pytest_mllmu.errors import SettingsError
-from pytest_mllmu.settings import OPTIONS, Settings, check_flags, resolve
+from pytest_mllmu.options import OPTIONS
+from pytest_mllmu.settings import Settings, check_flags, resolve
 
 
 def chosen(given: Mapping[str, Any] | None = None, ini: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -206,9 +207,9 @@ def test_what_decides_the_numbers() -> None:
 
 
 def test_names_agree_with_the_registries() -> None:
-    assert tuple(BUILT_IN) == settings.POLICIES
-    assert report.SUFFIXES == settings.REPORTS
-    assert tuple(tiny.EMBEDDED) == settings.MODELS
+    assert tuple(BUILT_IN) == options.POLICIES
+    assert report.SUFFIXES == options.REPORTS
+    assert tuple(tiny.EMBEDDED) == options.MODELS
 
 
 @pytest.mark.parametrize("module", ["pytest_mllmu.settings", "pytest_mllmu.plugin"])
