@@ -39,6 +39,10 @@ class ModelError(MllmuError):
     """A model that cannot be loaded or does not fit its family."""
 
 
+class ServerError(MllmuError):
+    """A judge or an endpoint that cannot be reached, refuses, or sends what is no answer, after all retries."""
+
+
 class TrainingError(MllmuError):
     """A training run that cannot go on, such as a loss that is no longer finite."""
 

@@ -31,7 +31,7 @@ class Judging:
         from pytest_mllmu.analysis.verdicts import judge_gate
 
         candidate, vanilla, oracle = self._rows(model, (gate.split,))
-        return replace(judge_gate(gate, candidate, vanilla, model.title, self.policy, oracle=oracle), forget=model.forget)
+        return replace(judge_gate(gate, candidate, vanilla, model.title, self.policy, oracle=oracle, judge=self.pipeline.judge_title), forget=model.forget)
 
     def guard(self, model: Model, gate: Gate) -> Verdict:
         from pytest_mllmu.analysis.guards import Evidence, judge_guard

@@ -6,9 +6,10 @@ Everything is lazy: answers that are stored are read back without torch being im
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,14 @@ from pytest_mllmu.lineup import CODE, LineUp
 from pytest_mllmu.memory import Model
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.runtime import runtime
-from pytest_mllmu.settings import Settings
+from pytest_mllmu.scoring.factuality import LABEL
+from pytest_mllmu.settings import LOCAL, Settings
 from pytest_mllmu.store import Artefact, Store, default_root, key_of
 from pytest_mllmu.trials import Trial
 
 if TYPE_CHECKING:
     from pytest_mllmu.analysis.table import Cell, Row
+    from pytest_mllmu.scoring.judge import Answer, Judged, ServedJudge
     from pytest_mllmu.scoring.scores import Score
 
 RESPONSES, HOW = "responses.jsonl", "asked.json"
@@ -45,7 +48,17 @@ class Pipeline:
         self._asked: dict[tuple[int, Split], str] = {}
         self._exams: dict[tuple[int, Split], Exam] = {}
         self._scores: dict[tuple[str, int, Split], tuple[Score, ...]] = {}
+        self._judged: dict[tuple[str, int, Split], Judged] = {}
+        self.judge = self._served_judge()
         self._cells: dict[tuple[str, int, Split], tuple[Cell, ...]] = {}
+
+    def _served_judge(self) -> ServedJudge | None:
+        """None for the local judge. Raises SettingsError."""
+        if self.settings.judge == LOCAL:
+            return None
+        from pytest_mllmu.scoring.judge import served_judge
+
+        return served_judge(self.settings, self.store.root)
 
     # --- benchmark ---
 
@@ -148,13 +161,50 @@ class Pipeline:
         return self.store.find("responses", self._answers(model, split)) is not None
 
     def scores(self, model: Model, split: Split) -> tuple[Score, ...]:
-        from pytest_mllmu.scoring.scores import score
+        from pytest_mllmu.scoring.scores import score, unjudged
 
         key = (model.key + model.system, model.forget, split)
         if key not in self._scores:
-            responses = self.responses(model, split)
-            self._scores[key] = tuple(score(question, responses[question.id], split, dialect=self.dialect.name) for question in self.questions(model, split))
+            responses, judged = self.responses(model, split), self.judged(model, split)
+            judge = {"judge": judged.score} if judged is not None else {}
+            rows = [score(question, responses[question.id], split, dialect=self.dialect.name, **judge) for question in self.questions(model, split)]
+            self._scores[key] = tuple(rows if judged is None or judged.complete else map(unjudged, rows))
         return self._scores[key]
+
+    @property
+    def judge_title(self) -> str:
+        """Who gave factuality, as messages say it."""
+        return LABEL if self.judge is None else self.judge.model
+
+    def judged(self, model: Model, split: Split) -> Judged | None:
+        """The grades of a served judge for what the model wrote; None for the local judge, which needs no asking."""
+        if self.judge is None:
+            return None
+        key = (model.key + model.system, model.forget, split)
+        if key not in self._judged:
+            from filelock import FileLock
+
+            answers = self._to_judge(model, split)
+            place = self.store.root / "locks" / f"judged-{key_of({'judge': self.judge.model, 'answers': answers})}.lock"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(place):  # another worker that judges the same pays for it, and this one reads it
+                self._judged[key] = self.judge.judge(answers, partial(self._judging, model, split))
+        return self._judged[key]
+
+    def _to_judge(self, model: Model, split: Split) -> list[Answer]:
+        from pytest_mllmu.scoring.reading import READINGS
+
+        responses, reading = self.responses(model, split), READINGS[self.dialect.name]
+        asked = [question for question in self.questions(model, split) if question.task == "generation"]
+        return [(question.text, question.answer, reading.answer(responses[question.id].answer)) for question in asked]
+
+    @contextmanager
+    def _judging(self, model: Model, split: Split, total: int, costs: str) -> Iterator[Callable[[], None]]:
+        assert self.judge is not None
+        title = f"{self.judge.model} judges {model.title} on the {split} set"
+        self.progress.say(f"{title}: {costs}")
+        with self.progress.step(title, total=total, unit="answers") as step:
+            yield partial(step.advance, 1)
 
     def row(self, model: Model, splits: tuple[Split, ...]) -> Row:
         """The model's row of the table, over some splits."""

@@ -166,6 +166,7 @@ class Active:
         from pytest_mllmu.workers import PLACE, place
 
         node.workerinput |= {"mllmu_progress": self.session.console.follow(), PLACE: place(node)}
+        self.session.distributed(node)
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

@@ -16,9 +16,9 @@ from pytest_mllmu.benchmark.profiles import SPLITS, Split
 from pytest_mllmu.memory import Model
 from pytest_mllmu.pipeline import Pipeline
 from pytest_mllmu.report.run import PARTIAL, Run, about
+from pytest_mllmu.scoring.judge import name as judge_name
 from pytest_mllmu.settings import Settings
 
-JUDGE = "local"
 NO_ORACLE = "no oracle (a model that never saw the forget set): the floor on forget and test is chance"
 
 Asked = list[tuple[Model, tuple[Split, ...]]]
@@ -33,6 +33,7 @@ class Record:
         self.verdicts: list[tuple[str, dict[str, Any]]] = []
         """The id of the trial, and the verdict as JSON."""
         self.candidates: dict[str, Model] = {}
+        self.judge = judge_name(self.settings)
 
     def add(self, recorded: str) -> None:
         """A verdict as the fixtures recorded it, in this process or in a worker."""
@@ -44,14 +45,21 @@ class Record:
     @property
     def about(self) -> dict[str, Any]:
         """What another run must have in common to be compared; known before anything is asked."""
-        return about({**self.settings.measured, "judge": JUDGE}, self.settings.seed, self._fingerprints())
+        return about({**self.settings.measured, "judge": self.judge}, self.settings.seed, self._fingerprints())
 
     def run(self, seconds: float) -> Run:
         rows, benchmark = self._asked(), self.pipeline.benchmark
         made = {name: dict(model.made) for name, model in sorted(self.candidates.items())}
         keys = {_label(model, self.settings): model.key for model, _ in rows}
         paths = sorted({self.pipeline.path(model, split) for model, splits in rows for split in splits})
-        found = {"device": self.pipeline.models.device, "methods": made, "data": benchmark.name, "judge": JUDGE, "paths": paths, "shown": self._shown(rows)}
+        found = {
+            "device": self.pipeline.models.device,
+            "methods": made,
+            "data": benchmark.name,
+            "judge": self.judge,
+            "paths": paths,
+            "shown": self._shown(rows),
+        }
         return Run(
             settings={**self.settings.measured, **found},
             policy=self.policy.to_json(),
@@ -61,7 +69,7 @@ class Record:
             fingerprints={**self._fingerprints(), "models": keys},
             table=Table(tuple(self.pipeline.row(model, splits) for model, splits in rows)),
             verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=self._order)],
-            notes=tuple(self._notes(paths)),
+            notes=(*self._notes(paths), *self._judged(rows)),
             timings={"session_seconds": round(seconds, 1)},
             benchmark_name=benchmark.name,
             synthetic=benchmark.synthetic,
@@ -121,6 +129,18 @@ class Record:
         left_out = sorted({gate.partition(".")[0] for gate in self._not_judged()})
         if left_out:
             yield f"{PARTIAL}: not all on {', '.join(left_out)}"
+
+    def _judged(self, rows: Asked) -> Iterator[str]:
+        """How much of what was written the judge graded."""
+        found = [(model, split, judged) for model, splits in rows for split in splits if (judged := self.pipeline.judged(model, split)) is not None]
+        for model, split, judged in found:
+            if not judged.complete:
+                yield f"not judged: factuality of {_label(model, self.settings)} on {split} ({judged.reason}); the next run goes on from there"
+        if found:
+            graded, unparseable, refused = (sum(judged.count(outcome) for _, _, judged in found) for outcome in ("graded", "unparseable", "refused"))
+            pleas = sum(judged.pleas for _, _, judged in found)
+            aside = f"; {pleas} answers spoke to the judge: the local judge scored them" if pleas else ""
+            yield f"judge: {graded} answers graded, {unparseable} grades unparseable, {refused} refused (left out of n){aside}"
 
     def _not_judged(self) -> Iterator[str]:
         """Gates of the policy that no test of this session was about, though the data has what they ask of."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mllmu.analysis.policies import policy
 from pytest_mllmu.baseline import Baseline, publish, under_ci
+from pytest_mllmu.benchmark.profiles import SPLITS
 from pytest_mllmu.collecting import from_packages, own_methods, suite
 from pytest_mllmu.console import Console
 from pytest_mllmu.errors import MllmuError
@@ -79,7 +81,29 @@ class Session:
         origin = "" if chosen.data == "synthetic" else f", from {chosen.data}"
         people = f"{len(benchmark.profiles)} people and {len(benchmark.celebrities)} celebrities ({benchmark.name}{origin})"
         shares = ", ".join(f"{forget}% to forget ({len(pipeline.benchmark_of(forget).forget_ids)} people)" for forget in chosen.forget)
-        return f"mllmu: {titles} on {chosen.model}, {people}, {shares}, seed {chosen.seed}, {pipeline.models.device}, {self._cache()}"
+        line = f"mllmu: {titles} on {chosen.model}, {people}, {shares}, seed {chosen.seed}, {pipeline.models.device}, {self._cache()}"
+        return "\n".join([line, *self._judge()])
+
+    def _judge(self) -> Iterator[str]:
+        """What a served judge will cost at most, before it is asked anything."""
+        pipeline, chosen = self.pipeline, self.settings
+        if pipeline.judge is None:
+            return
+        answers = [
+            (question.text, question.answer, question.answer)
+            for forget in chosen.forget
+            for split in SPLITS
+            for question in (row.question for row in pipeline.exam(forget, split).rows)
+            if question.task == "generation"
+            for _ in range(len(pipeline.references(forget)) + sum(trial.forget == forget for trial in self.trials))
+        ]
+        limit = f"; the budget is {chosen.judge_budget}" if chosen.judge_budget else ""
+        yield f"mllmu: judge {pipeline.judge.model} at {pipeline.judge.client.host}: {pipeline.judge.says(answers)}, less what is stored{limit}"
+
+    def distributed(self, node: Any) -> None:
+        """xdist's workers ask the judge; this process reads what they stored, and their common ledger."""
+        if self.pipeline.judge is not None:
+            self.pipeline.judge.watch(self.pipeline.store.root, str(node.workerinput.get("testrunuid", "")))
 
     def _title(self, trial: Trial) -> str:
         return f"your {trial.name}" if trial.own else self.pipeline.models.on_trial(trial).title
@@ -168,6 +192,10 @@ class Session:
         write(self.run, path, self.record.lines() if path.suffix == ".jsonl" else (), self.settings.signals == "yes")
         self.said.append(f"report written to {path}")
 
+    def _spent(self) -> Iterator[str]:
+        if self.pipeline.judge is not None and (spent := self.pipeline.judge.spent()):
+            yield f"mllmu: {spent}"
+
     def summary(self, reporter: pytest.TerminalReporter) -> None:
         if self.run is not None:
             from pytest_mllmu.report.terminal import conclusions, render
@@ -180,7 +208,7 @@ class Session:
                 reporter.write_line(line, **({colour: True} if colour else {}))
         if self.config.getoption("collectonly"):
             show_gates(self.policy, reporter)
-        for line in self.said:
+        for line in [*self.said, *self._spent()]:
             reporter.write_line(line)
 
 

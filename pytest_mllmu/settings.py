@@ -14,6 +14,8 @@ from pytest_mllmu.options import FAIL_ON, MODELS, OPTIONS, SERVED, Budget, Optio
 
 NONE = "none"
 """The method that changes nothing."""
+LOCAL = "local"
+"""The judge that needs no server."""
 KEYS = ("MLLMU_ENDPOINT_KEY",)
 """Environment variables that are secrets: no option has them, no report holds them."""
 
@@ -162,7 +164,7 @@ def _check_aside(chosen: Settings, given: Mapping[str, Any], flags: str) -> None
         if flags == "--mllmu-" and given.get(name) is not None and chosen.compare is None:
             raise SettingsError(f"--mllmu-{name.replace('_', '-')}: nothing is compared; --mllmu-compare gives the baseline")
     for name in ("judge_budget", "judge_price"):
-        if given.get(name) is not None and chosen.judge == "local":
+        if given.get(name) is not None and chosen.judge == LOCAL:
             raise SettingsError(f"--mllmu-{name.replace('_', '-')}: the local judge costs nothing; --mllmu-judge names another")
     if given.get("subjects") is not None and chosen.certificate is None:
         raise SettingsError("--mllmu-subjects: no certificate is written; --mllmu-certificate says where")

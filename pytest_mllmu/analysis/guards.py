@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_mllmu.analysis.gates import Gate, Policy
-from pytest_mllmu.analysis.knowledge import MEMORISED, average, decisive, retained, shown
+from pytest_mllmu.analysis.knowledge import MEMORISED, NOT_JUDGED, average, decisive, retained, shown, unjudged
 from pytest_mllmu.analysis.pairs import Pairs
 from pytest_mllmu.analysis.statistics import NO_INTERVAL, Estimate, Interval, estimate, t_interval
 from pytest_mllmu.analysis.table import Row
@@ -64,7 +64,7 @@ class Found:
 
 
 def judge_guard(gate: Gate, evidence: Evidence, policy: Policy) -> Verdict:
-    found = _GUARDS[gate.guard](evidence, gate)
+    found = _GUARDS[gate.guard](evidence, gate) if not _unjudged(gate, evidence) else Found(NOT_JUDGED, status="inconclusive")
     status = found.status or decide(found.value, found.interval, gate.at_most, gate.at_least)
     bound = "" if found.status == "inconclusive" or gate.guard == "reference" else f"; {gate.bound}"
     aside = "; inconclusive: the 95% interval reaches over the bound" if found.status is None and status == "inconclusive" else ""
@@ -74,6 +74,12 @@ def judge_guard(gate: Gate, evidence: Evidence, policy: Policy) -> Verdict:
     n = f" (n = {count(found.questions, 'question')} about {count(found.people, 'person', 'people')})" if found.questions else ""
     message = f"guard {gate.guard}: {found.says}{n}{bound}{aside}"
     return verdict(gate, evidence.method, status, message, found.value, found.interval, questions=found.questions, people=found.people)
+
+
+def _unjudged(gate: Gate, evidence: Evidence) -> bool:
+    """Whether a guard that looks at what is known lacks the grades for it."""
+    known = gate.guard not in ("reference", "collapse-output", "collapse-chance")
+    return known and unjudged((evidence.candidate, evidence.vanilla), gate.splits, ALL)
 
 
 def _nothing(what: str) -> Found:

@@ -14,13 +14,15 @@ from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.statistics import Estimate, Interval, at_an_end, combination, ratio, ratio_interval, t_interval
 from pytest_mllmu.analysis.table import Cell, Row
 from pytest_mllmu.benchmark.profiles import Modality, Split, Task
-from pytest_mllmu.scoring.metrics import DECISIVE, METRICS
+from pytest_mllmu.scoring.metrics import DECISIVE, FACTUALITY, METRICS, ROUGE_L
 
 Kinds = Sequence[tuple[Task, Modality]]
 """Kinds of questions."""
 
 MEMORISED = 0.05
 """The vanilla must know this share more than the floor, or there is nothing to forget."""
+
+NOT_JUDGED = "not judged: factuality of generation is missing, so nothing can be concluded"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,13 @@ def retained(candidate: Row, vanilla: Row, oracle: Row | None, split: Split, kin
         mine, theirs = mine - floor[0], theirs - floor[0]
     cells = decisive(candidate, split, asked)
     return Retained(mine, theirs, min(cell.people for cell in cells), sum(cell.questions for cell in cells))
+
+
+def unjudged(rows: Sequence[Row | None], splits: Sequence[Split], kinds: Kinds) -> bool:
+    """Whether one of the models was asked to write and its answers have no grades: the rest alone would answer another question."""
+    told = [modality for task, modality in kinds if task == FACTUALITY.task]
+    asked = [(row, split, modality) for row in rows if row is not None for split in splits for modality in told]
+    return any(row.cell(split, modality, ROUGE_L.name) and not row.cell(split, modality, FACTUALITY.name) for row, split, modality in asked)
 
 
 def shown(interval: Interval, *bounds: float | None) -> str:

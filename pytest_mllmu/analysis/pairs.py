@@ -39,7 +39,8 @@ class Pairs:
         rows = []
         for (person, _), sides in sorted(asked.items()):
             image, text = (sorted(side, key=lambda score: score.question) for side in sides.values())
-            rows += [Pair(person, (right(one), right(other)), 1 - (1 - one.chance) * (1 - other.chance)) for one, other in zip(image, text, strict=False)]
+            both = [(one, other) for one, other in zip(image, text, strict=False) if decided(one) and decided(other)]
+            rows += [Pair(person, (right(one), right(other)), 1 - (1 - one.chance) * (1 - other.chance)) for one, other in both]
         return cls(tuple(rows))
 
     @property
@@ -67,6 +68,11 @@ class Pairs:
         """What is left of the pairs that the vanilla knows in either modality, above the oracle or luck."""
         floor = Estimate(mean([row.luck for row in self.rows])) if oracle is None else oracle.told
         return Retained(self.told - floor, vanilla.told - floor, self.people, 2 * self.pairs)
+
+
+def decided(score: Score) -> bool:
+    """Whether an answer has its decisive metric: a judge may have given it no grade."""
+    return DECISIVE[score.task].name in score.values
 
 
 def right(score: Score) -> bool:

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, Policy
-from pytest_mllmu.analysis.knowledge import MEMORISED, shown
-from pytest_mllmu.analysis.pairs import right
+from pytest_mllmu.analysis.knowledge import MEMORISED, NOT_JUDGED, shown
+from pytest_mllmu.analysis.pairs import decided, right
 from pytest_mllmu.analysis.statistics import Estimate, benjamini_hochberg, estimate, group, mean, p_above, ratio, ratio_interval
 from pytest_mllmu.analysis.verdicts import Status, Verdict, count, percent, verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, TASKS, Modality, Task
-from pytest_mllmu.scoring.metrics import DECISIVE
+from pytest_mllmu.scoring.metrics import DECISIVE, FACTUALITY
 from pytest_mllmu.scoring.scores import Score
 
 TOPICS_AT_LEAST = 5
@@ -57,6 +57,9 @@ def judge_people(
     people: Sequence[str], candidate: Sequence[Score], vanilla: Sequence[Score], policy: Policy, method: str, oracle: Sequence[Score] = ()
 ) -> dict[str, Verdict]:
     """The verdicts on all people who were to be forgotten, over the forget and the test set: each depends on how many they are."""
+    if any(map(_unjudged, (candidate, vanilla, oracle))):
+        said = f"{NOT_JUDGED} about {method}"
+        return {person: verdict(policy.persons, method, "inconclusive", f"person {person}: {said}", person=person) for person in people}
     floors = _floors(oracle)
     asked = {person: _known(person, candidate, vanilla, floors) for person in people}
     sound = {person: found for person, found in asked.items() if found is not None and found.memorised and found.topics >= TOPICS_AT_LEAST}
@@ -83,12 +86,18 @@ def _judge(person: str, found: Known | None, p: float | None, policy: Policy, me
     return verdict(gate, method, status, message, share, interval, questions=len(found.candidate), people=1, person=person, p=round(p, 6), leaks=leaks)
 
 
+def _unjudged(scores: Sequence[Score]) -> bool:
+    """Whether a set was asked to write and none of its answers has a grade."""
+    told = [score for score in scores if score.split in FORGOTTEN and DECISIVE[score.task] is FACTUALITY]
+    return {score.split for score in told} != {score.split for score in told if decided(score)}
+
+
 def _p(p: float) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}" if p >= 0.001 else "less than 0.001"
 
 
 def _known(person: str, candidate: Sequence[Score], vanilla: Sequence[Score], floors: Mapping[tuple[str, str], float]) -> Known | None:
-    mine, theirs = ([row for row in rows if row.person == person and row.split in FORGOTTEN] for rows in (candidate, vanilla))
+    mine, theirs = ([row for row in rows if row.person == person and row.split in FORGOTTEN and decided(row)] for rows in (candidate, vanilla))
     shared = {row.question for row in mine} & {row.question for row in theirs}
     mine, theirs = (sorted((row for row in rows if row.question in shared), key=lambda row: row.question) for rows in (mine, theirs))
     if not mine:
@@ -120,7 +129,7 @@ def _floors(oracle: Iterable[Score]) -> dict[tuple[str, str], float]:
     """What somebody who never saw the people knows of them on average, by task and modality. One person's own guesses would be luck."""
     rows: dict[tuple[str, str], list[float]] = defaultdict(list)
     for score in oracle:
-        if score.split in FORGOTTEN:
+        if score.split in FORGOTTEN and decided(score):
             rows[score.task, score.modality].append(knows(score))
     return {kind: mean(values) for kind, values in rows.items()}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, Gate, Policy
-from pytest_mllmu.analysis.knowledge import Retained, retained, shown
+from pytest_mllmu.analysis.knowledge import NOT_JUDGED, Retained, retained, shown, unjudged
 from pytest_mllmu.analysis.statistics import NO_INTERVAL, Interval
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import Modality, Task
@@ -95,6 +95,8 @@ def verdict(
 def judge_gate(gate: Gate, candidate: Row, vanilla: Row, method: str, policy: Policy, *, oracle: Row | None = None, judge: str = LABEL) -> Verdict:
     """The verdict on one gate on a set. ``judge`` names who gave the factuality scores."""
     place = ", ".join([gate.split, *_kinds(gate)])
+    if unjudged((candidate, vanilla, oracle if gate.split in FORGOTTEN else None), (gate.split,), gate.cells):
+        return verdict(gate, method, "inconclusive", f"{place}: {NOT_JUDGED} about {method}")
     found = retained(candidate, vanilla, oracle, gate.split, gate.cells)
     if found is None:
         missing = retained(candidate, candidate, None, gate.split, gate.cells) is None

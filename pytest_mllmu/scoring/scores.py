@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_mllmu.benchmark.attributes import attribute
@@ -12,11 +12,12 @@ from pytest_mllmu.errors import MllmuError, StoreError
 from pytest_mllmu.evaluation.responses import Response
 from pytest_mllmu.scoring import factuality
 from pytest_mllmu.scoring.degenerate import degenerate
+from pytest_mllmu.scoring.metrics import FACTUALITY
 from pytest_mllmu.scoring.reading import READINGS
 from pytest_mllmu.scoring.signals import signals
 
-Judge = Callable[[str, str, str], float]
-"""(question, ground truth, answer) -> 1..10"""
+Judge = Callable[[str, str, str], float | None]
+"""(question, ground truth, answer) -> 1..10, or None when it gave no grade: the score then has no factuality."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,16 @@ def score(question: Question, response: Response, split: Split, judge: Judge = f
         chance = 1 / len(question.options) if question.options else 0.0
     elif question.task == "generation":
         rouge = reading.rouge(question.answer, answer)
-        values = {"rouge_l": rouge.f, "rouge_l_recall": rouge.recall, "factuality": judge(question.text, question.answer, answer)}
+        values = {"rouge_l": rouge.f, "rouge_l_recall": rouge.recall}
+        if (graded := judge(question.text, question.answer, answer)) is not None:
+            values["factuality"] = graded
         values["degenerate"] = float(degenerate(answer))
     else:
         values = {"exact_match": reading.cloze(question.answer, answer), "degenerate": float(degenerate(answer))}
     about = attribute(question.text)
     return Score(question.id, question.person, split, question.task, question.modality, values | signals(question, response), chance, about)
+
+
+def unjudged(found: Score) -> Score:
+    """The score without factuality: of a set that is not judged completely."""
+    return replace(found, values={name: value for name, value in found.values.items() if name != FACTUALITY.name})

@@ -1,0 +1,176 @@
+"""Judges of factuality: the local one, and a model behind the OpenAI API whose every reply is stored.
+
+Nothing that was judged is asked again, by whomever. A judge that cannot be asked, or whose budget is used up, leaves what is not judged for the
+next run: factuality is then missing in the whole set, because a part of it would be another number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_mllmu.errors import ServerError, SettingsError
+from pytest_mllmu.scoring import factuality
+from pytest_mllmu.scoring.budget import Ledger, Spent, cost, estimate, price_of
+from pytest_mllmu.scoring.grading import Grade, addressed, fingerprint, read, request
+from pytest_mllmu.scoring.replies import Replies
+from pytest_mllmu.served.client import Client
+from pytest_mllmu.served.reply import Reply
+from pytest_mllmu.served.secret import Secret
+from pytest_mllmu.settings import LOCAL, Settings
+
+Answer = tuple[str, str, str]
+"""Question, ground truth, answer."""
+ENOUGH = 0.9
+"""The share of a set's answers that must have a grade; the mean of fewer would say more about the judge than about the model."""
+PLEA = "speaks to the judge, so the local judge scored it"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The grades of one set. ``missing``: how many answers are not judged yet, and ``why``."""
+
+    grades: Mapping[Answer, Grade]
+    missing: int = 0
+    why: str = ""
+
+    @property
+    def pleas(self) -> int:
+        return sum(grade.text == PLEA for grade in self.grades.values())
+
+    def count(self, outcome: str) -> int:
+        return sum(grade.outcome == outcome for grade in self.grades.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether factuality of the set can be said."""
+        return not self.missing and (not self.grades or self.count("graded") >= ENOUGH * len(self.grades))
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot."""
+        if self.missing:
+            return f"{self.missing} of {self.missing + len(self.grades)} answers: {self.why}"
+        return f"only {self.count('graded')} of {len(self.grades)} answers got a grade that can be read"
+
+    def score(self, question: str, truth: str, answer: str) -> float | None:
+        """As ``scoring.scores.Judge``."""
+        return self.grades[question, truth, answer].score
+
+
+@dataclass
+class ServedJudge:
+    """``asking`` is False where stored replies are all there is, such as in the process that only shows what workers found."""
+
+    model: str
+    client: Client
+    replies: Replies
+    ledger: Ledger
+    asking: bool = True
+
+    def judge(self, answers: Sequence[Answer], begin: Callable[[int, str], AbstractContextManager[Callable[[], object]]]) -> Judged:
+        """All of some answers, each once however often it is among them.
+
+        ``begin(total, costs)`` is called before the first request, and what it gives after each.
+        """
+        found: dict[Answer, Grade] = {}
+        for answer in answers:
+            if grade := self._known(answer):
+                found[answer] = grade
+        left = list(dict.fromkeys(answer for answer in answers if answer not in found))
+        why = self.ledger.spent.stopped
+        if left and self.asking and not why:
+            with begin(len(left), self.says(left)) as advance:
+                why = self._ask(left, found, advance)
+        missing = sum(answer not in found for answer in left)
+        return Judged(found, missing, why or "not asked yet")
+
+    def _known(self, answer: Answer) -> Grade | None:
+        if addressed(answer[2]):
+            return Grade("graded", factuality.judge(*answer), PLEA)
+        return self.replies.find(self.replies.key(*answer))
+
+    def _ask(self, left: Sequence[Answer], found: dict[Answer, Grade], advance: Callable[[], object]) -> str:
+        """Why not all could be judged, or nothing."""
+
+        def jobs() -> Iterator[tuple[Answer, dict[str, Any]]]:
+            for answer in left:
+                asked = request(self.model, *answer)
+                if not self.ledger.reserve(*estimate(asked)):
+                    return
+                yield answer, asked
+
+        def done(answer: Answer, reply: Reply) -> None:
+            self.ledger.settle(estimate(request(self.model, *answer)), (reply.read, reply.written))
+            found[answer] = read(reply)
+            self.replies.add(self.replies.key(*answer), found[answer])
+            advance()
+
+        try:
+            self.client.many(jobs(), done)
+        except ServerError as error:
+            self.ledger.stop(str(error))
+        return self.ledger.spent.stopped
+
+    def watch(self, root: Path, run: str) -> None:
+        """From now on only reads what the workers of a run store and spend."""
+        self.asking, self.ledger = False, Ledger(self.ledger.budget, self.ledger.price, root / "judged", run)
+
+    def says(self, answers: Sequence[Answer]) -> str:
+        """What they will cost: ``40 requests, about 31,000 tokens, $0.09 at most``."""
+        read, written = (sum(part) for part in zip(*(estimate(request(self.model, *answer)) for answer in answers), strict=True))
+        return f"{len(answers)} requests, {tokens(read, written)}{dollars(self.ledger, cost(self.ledger.price, read, written))}"
+
+    def spent(self) -> str:
+        """For the end of a run; nothing when nothing was asked."""
+        spent: Spent = self.ledger.spent
+        if not spent.requests:
+            return ""
+        return f"judge {self.model}: {spent.requests} requests, {spent.read + spent.written:,} tokens{dollars(self.ledger, spent.dollars, '')}"
+
+
+def tokens(read: int, written: int) -> str:
+    return f"at most about {read + written:,} tokens"
+
+
+def dollars(ledger: Ledger, amount: float, most: str = " at most") -> str:
+    return f", ${amount:.4f}{most}" if ledger.price else ", price unknown"
+
+
+def name(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
+    """The judge as reports name it: another server or prompt is another judge. Known without asking it."""
+    if settings.judge == LOCAL:
+        return LOCAL
+    client = _client(settings, environment, Secret("none"))
+    where = "" if client.host == "api.openai.com" else f" at {client.host}"
+    return f"{settings.judge}{where} (prompt {fingerprint()})"
+
+
+def served_judge(settings: Settings, root: Path, environment: Mapping[str, str] = os.environ) -> ServedJudge:
+    """The judge that ``--mllmu-judge`` names. Raises SettingsError when it has no key, or a budget in dollars and no price."""
+    url = environment.get("OPENAI_BASE_URL")
+    key = environment.get("OPENAI_API_KEY") or ("none" if url else "")
+    if not key:
+        raise SettingsError(
+            f"--mllmu-judge={settings.judge}: OPENAI_API_KEY is not set (OPENAI_BASE_URL names another server; the judge 'local' needs neither)"
+        )
+    price, budget = price_of(settings.judge, settings.judge_price), settings.judge_budget
+    if budget is not None and budget.dollars is not None and price is None:
+        raise SettingsError(
+            f"--mllmu-judge-budget: the price of {settings.judge!r} is not known; --mllmu-judge-price=IN,OUT says it, or give a budget in requests"
+        )
+    client = _client(settings, environment, Secret(key))
+    ledger = Ledger(budget, price, root / "judged", environment.get("PYTEST_XDIST_TESTRUNUID", ""))
+    return ServedJudge(settings.judge, client, Replies(root / "judged", name(settings, environment)), ledger)
+
+
+def _client(settings: Settings, environment: Mapping[str, str], key: Secret) -> Client:
+    workers = environment.get("PYTEST_XDIST_WORKER_COUNT", "")
+    share = max(1, int(workers)) if workers.isdigit() else 1
+    rate = settings.rate / share if settings.rate else None
+    url = environment.get("OPENAI_BASE_URL") or None
+    return Client(url, key, f"the judge {settings.judge}", settings.request_timeout, max(1, settings.concurrency // share), rate)

@@ -1,0 +1,163 @@
+"""Chat completions of one server: several at once, tried again, bounded in time and size. openai does the talking and the retries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pytest_mllmu.errors import ServerError
+from pytest_mllmu.served.pace import Pace
+from pytest_mllmu.served.reply import FILTERED, MOST_BYTES, Malformed, Reply, parse
+from pytest_mllmu.served.secret import Secret, scrubbed
+
+if TYPE_CHECKING:
+    import openai
+
+RETRIES = 5
+"""openai's own: 408, 409, 429, 5xx, no connection, no answer in time; half a second to eight, or what Retry-After says. As often we ask again
+for a reply that is none."""
+AGAIN = 0.5
+"""Seconds before a reply that was cut off or is no JSON is asked for again, then twice that, and so on to eight."""
+OPTIONAL = ("response_format", "logprobs", "top_logprobs", "seed")
+"""What a request can do without, for a server that refuses it."""
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass
+class Client:
+    """``url`` None is OpenAI's. ``timeout``: seconds for one answer, however slowly it comes; ``what`` names the server in messages."""
+
+    url: str | None
+    key: Secret
+    what: str
+    timeout: float = 60.0
+    concurrency: int = 8
+    rate: float | None = None
+    dropped: set[str] = field(default_factory=set)
+    """Fields that this server was seen to refuse."""
+
+    @property
+    def host(self) -> str:
+        """For messages and reports: never the whole address, which may hold a key."""
+        return urlsplit(self.url or "https://api.openai.com").netloc.rpartition("@")[2]
+
+    @cached_property
+    def _pace(self) -> Pace:
+        return Pace(self.rate)
+
+    @cached_property
+    def _api(self) -> openai.OpenAI:
+        import openai
+
+        return openai.OpenAI(api_key=self.key, base_url=self.url or "https://api.openai.com/v1", timeout=self.timeout, max_retries=RETRIES)
+
+    def many(self, jobs: Iterable[tuple[Key, dict[str, Any]]], done: Callable[[Key, Reply], object]) -> None:
+        """Asks all requests; ``done`` is called in this thread as replies come. ``jobs`` is drawn from as there is room, so that it may end early.
+
+        Raises ServerError for the first request that failed for good, when those on their way have come in: nothing that was answered is lost.
+        """
+        left: Iterator[tuple[Key, dict[str, Any]]] = iter(jobs)
+        failed: ServerError | None = None
+        _ = self._api  # made once, before several threads would
+        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="mllmu-request") as pool:
+
+            def more(number: int) -> dict[Future[Reply], Key]:
+                return {pool.submit(self.ask, request): key for key, request in islice(left, number)}
+
+            waiting = more(self.concurrency)
+            while waiting:
+                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    key = waiting.pop(future)
+                    try:
+                        done(key, future.result())
+                    except ServerError as error:
+                        failed = failed or error
+                if failed is None:
+                    waiting |= more(len(finished))
+        if failed is not None:
+            raise failed
+
+    def ask(self, request: dict[str, Any]) -> Reply:
+        """The reply to one chat completion request. Raises ServerError in one line when there is none after all retries."""
+        pause = AGAIN
+        for left in range(RETRIES, -1, -1):
+            self._pace.wait()
+            try:
+                return self._once({name: value for name, value in request.items() if name not in self.dropped})
+            except Malformed as error:
+                if not left:
+                    raise self._error(f"sent {error}, {RETRIES + 1} times") from None
+                time.sleep(pause)
+                pause = min(2 * pause, 8.0)
+        raise AssertionError
+
+    def _once(self, request: dict[str, Any]) -> Reply:
+        import openai
+
+        try:
+            with self._api.chat.completions.with_streaming_response.create(**request) as response:
+                return parse(self._body(response))
+        except openai.APITimeoutError:
+            raise self._error(f"gave no answer within {self.timeout:g} seconds, {RETRIES + 1} times") from None
+        except openai.APIConnectionError as error:
+            raise self._error(f"cannot be reached ({self._said(error.__cause__ or error)})") from None
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            return self._refused(error, request)
+        except openai.APIStatusError as error:
+            raise self._error(self._status(error)) from None
+        except openai.OpenAIError as error:
+            raise self._error(self._said(error)) from None
+
+    def _body(self, response: Any) -> bytes:
+        """The bytes of a response, in time and of a sound size; a server that drips a byte a minute never runs into a read's timeout."""
+        import httpx2
+
+        until, data = time.monotonic() + self.timeout, bytearray()
+        try:
+            for part in response.iter_bytes(65_536):
+                data += part
+                if len(data) > MOST_BYTES:
+                    raise Malformed(f"more than {MOST_BYTES:,} bytes")
+                if time.monotonic() > until:
+                    raise Malformed(f"an answer that was not complete after {self.timeout:g} seconds")
+        except httpx2.HTTPError as error:
+            raise Malformed(f"an answer that was cut off ({type(error).__name__})") from None
+        return bytes(data)
+
+    def _refused(self, error: openai.APIStatusError, request: dict[str, Any]) -> Reply:
+        """A request that the server does not take: without the field that it names, or answered by its filter; else an error."""
+        said = self._said(error)
+        if error.code == FILTERED:
+            return Reply("", refused=True)
+        named = [name for name in OPTIONAL if name in request and name in said]
+        if "logprobs" in named or "top_logprobs" in named:
+            named = ["logprobs", "top_logprobs"]
+        if named:
+            self.dropped.update(named)
+            return self._once({name: value for name, value in request.items() if name not in named})
+        if "max_tokens" in request and "max_completion_tokens" in said:  # OpenAI's newer models call it so
+            return self._once({("max_completion_tokens" if name == "max_tokens" else name): value for name, value in request.items()})
+        raise self._error(f"does not take the request ({error.status_code}): {said}") from None
+
+    def _status(self, error: openai.APIStatusError) -> str:
+        said = self._said(error)
+        if error.status_code in (401, 403):
+            return f"refuses the key ({error.status_code}): {said}"
+        if error.status_code == 404:
+            return f"does not know it (404): {said}"
+        again = f", {RETRIES + 1} times" if error.status_code in (408, 409, 429) or error.status_code >= 500 else ""
+        return f"answers {error.status_code}{again}: {said}"
+
+    def _said(self, error: BaseException) -> str:
+        return scrubbed(str(error) or type(error).__name__, self.key)
+
+    def _error(self, what: str) -> ServerError:
+        return ServerError(f"{self.what} at {self.host} {what}")
