@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Benchmark, Modality, fingerprint
 from pytest_mllmu.errors import ModelError
-from pytest_mllmu.memory import Memory, Model
+from pytest_mllmu.memory import Memory, Model, Served
 from pytest_mllmu.methods import method
 from pytest_mllmu.methods.base import LossMethod, Method, PromptMethod
+from pytest_mllmu.options import SERVED
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.runtime import device_of
 from pytest_mllmu.settings import Settings
@@ -34,6 +35,8 @@ CODE = 2
 NUMERICS = ("torch", "transformers", "peft", "accelerate", "tokenizers")
 """Libraries whose version may change a model's weights or answers."""
 
+TITLE = 60
+"""Characters of a served model's name that are printed."""
 HELD = {"dtype": "auto", "quantize": "no", "attention": "auto"}
 """How a checkpoint is held, as far as numbers depend on it, with the defaults."""
 
@@ -74,6 +77,8 @@ class LineUp:
     @cached_property
     def _vanilla(self) -> Model:
         if self.settings.vanilla is not None:
+            if self.settings.vanilla.startswith(SERVED):
+                return self._served("vanilla", "Vanilla", self.settings.vanilla.removeprefix(SERVED))
             return self._ready("vanilla", "Vanilla", Path(self.settings.vanilla), self.base)
         title = f"fine-tuning {self._name} on {len(self._first.profiles)} people (vanilla)"
         return self._taught("vanilla", "Vanilla", title, self.settings.forget[0], lambda: self._first)
@@ -85,6 +90,8 @@ class LineUp:
         return self._oracles[forget]
 
     def _oracle(self, forget: int) -> Model:
+        if self.settings.oracle.startswith(SERVED):
+            return replace(self._served("oracle", "Oracle", self.settings.oracle.removeprefix(SERVED)), forget=forget)
         if self.settings.oracle not in ("auto", "build"):
             return replace(self._ready("oracle", "Oracle", Path(self.settings.oracle), self.base), forget=forget)
         title = f"fine-tuning {self._name} on the people to retain (oracle, {forget}% to forget)"
@@ -143,6 +150,8 @@ class LineUp:
     def _named(self, trial: Trial) -> Model:
         """What ``--mllmu-candidate`` says: the model as it is."""
         chosen = self.settings.candidate
+        if self.settings.endpoint_model is not None:
+            return replace(self._served("candidate", self.settings.endpoint_model[:TITLE], self.settings.endpoint_model), forget=trial.forget, name=trial.id)
         if chosen == "base":
             found = self.base
         elif chosen == "oracle":
@@ -217,6 +226,14 @@ class LineUp:
             raise ModelError(f"{folder}: neither config.json nor adapter_config.json: no checkpoint and no LoRA adapter")
         inputs = self._inputs("ready", files=contents(folder), parent=parent.key if adapter and parent else None)
         return Model(role, title, inputs, self.settings.forget[0], folder=folder, parent=parent if adapter else None)
+
+    def _served(self, role: str, title: str, name: str) -> Model:
+        """A model behind the endpoint. Its weights cannot be known: address, name and what the user calls its revision stand for them."""
+        said = self.settings
+        assert said.endpoint is not None
+        where = {"url": said.endpoint, "model": name, "revision": said.endpoint_revision}
+        inputs = {"kind": "served", "code": CODE, "served": where}
+        return Model(role, title, inputs, said.forget[0], served=Served(said.endpoint, name))
 
     # --- keys, device ---
 

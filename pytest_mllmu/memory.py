@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Served:
+    """A model behind an OpenAI-compatible server, by the name that it has there."""
+
+    url: str
+    model: str
+
+
+@dataclass(frozen=True)
 class Model:
     """A model that may not exist yet: its key's inputs say all that it depends on."""
 
@@ -31,6 +39,8 @@ class Model:
     folder: Path | None = field(default=None, repr=False)
     parent: Model | None = field(default=None, repr=False)
     """For an adapter: the model it changes."""
+    served: Served | None = None
+    """Where it is asked, when nobody here has its weights."""
     system: str = field(default="", repr=False)
     """What stands before every question."""
     name: str = ""
@@ -46,7 +56,8 @@ class Model:
     def made(self) -> dict[str, Any]:
         """How, for a report: the method with its options, the hyper-parameters and what unlearning trained on."""
         system = {"system": self.system} if self.system else {}
-        return {"title": self.title, **{name: self.inputs[name] for name in ("method", "hyper", "modality") if name in self.inputs}, **system}
+        told = ("method", "hyper", "modality", "served")
+        return {"title": self.title, **{name: self.inputs[name] for name in told if name in self.inputs}, **system}
 
     def to_json(self) -> dict[str, Any]:
         """Enough to find its answers again and to say how it was made."""
@@ -115,7 +126,7 @@ class Memory:
             raise
 
     def stored(self, model: Model) -> bool:
-        return model.folder is not None or self.store.find("model", model.inputs) is not None
+        return model.folder is not None or model.served is not None or self.store.find("model", model.inputs) is not None
 
     def missing(self, models: Iterable[Model]) -> list[Model]:
         """Those of some models, and of what they are made from, that have to be built, each once."""

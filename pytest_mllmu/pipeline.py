@@ -6,22 +6,26 @@ Everything is lazy: answers that are stored are read back without torch being im
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import SPLITS, Benchmark, Profile, Question, Split, fingerprint
+from pytest_mllmu.errors import ServerError
 from pytest_mllmu.evaluation import asking, engine
+from pytest_mllmu.evaluation.asking import Asked
 from pytest_mllmu.evaluation.dialects import Dialect, dialect
 from pytest_mllmu.evaluation.exam import Exam, exam
 from pytest_mllmu.evaluation.journal import Journal
 from pytest_mllmu.evaluation.perturbed import perturbed
 from pytest_mllmu.evaluation.responses import Response, read_responses, write_responses
 from pytest_mllmu.lineup import CODE, LineUp
-from pytest_mllmu.memory import Model
+from pytest_mllmu.memory import Model, Served
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.runtime import runtime
 from pytest_mllmu.scoring.factuality import LABEL
@@ -89,7 +93,9 @@ class Pipeline:
     @cached_property
     def dialect(self) -> Dialect:
         """Raises SettingsError for one that is not for the session's models."""
-        return dialect(self.settings.dialect, self.settings.seed, self.settings.demonstrations, self.models.model_type)
+        return dialect(
+            self.settings.dialect, self.settings.seed, self.settings.demonstrations, self.models.model_type, written=self.settings.endpoint is not None
+        )
 
     def exam(self, forget: int, split: Split) -> Exam:
         """What is asked of a split, and who is shown before."""
@@ -141,6 +147,8 @@ class Pipeline:
 
         people = {person.id: person for person in self.people(model, split)}
         rows = [replace(row, wrong=perturbed(people[row.question.person], row.question)) for row in self.exam(model.forget, split).rows]
+        if model.served is not None:
+            return self._ask_served(model, model.served, rows, journal, split)
         bundle, known = self.models.memory.load(model), journal.read()
         title = f"asking {model.title} about the {split} set"
         with runtime(self.models.device, self.settings.embedded), self.progress.step(title, total=len(rows), unit="questions") as step:
@@ -156,6 +164,26 @@ class Pipeline:
         if asker.path.startswith("one by one"):
             self.progress.say(f"{title}: {asker.path}")
         return responses, asker.path
+
+    def _ask_served(self, model: Model, served: Served, rows: Sequence[Asked], journal: Journal, split: Split) -> tuple[list[Response], str]:
+        from pytest_mllmu.evaluation.endpoint import Endpoint
+        from pytest_mllmu.served.access import endpoint_client
+
+        known = journal.read()
+        with self.progress.step(f"asking {model.title} about the {split} set", total=len(rows), unit="questions") as step:
+            step.advance(len(known))
+
+            def answered(found: Sequence[Response]) -> None:
+                journal.add(found)
+                step.advance(len(found))
+
+            asker = Endpoint(endpoint_client(self.settings, served.model), served.model, self.dialect.new_tokens)
+            try:
+                responses = asker.answer(rows, answered, known, model.system)
+            except ServerError as error:
+                stored = f"{len(journal.read())} of {len(rows)} answers about the {split} set are stored, and the next run goes on from there"
+                raise ServerError(f"{error}; {stored}") from None
+        return responses, f"{asker.path}; {_now()}"
 
     def answered(self, model: Model, split: Split) -> bool:
         return self.store.find("responses", self._answers(model, split)) is not None
@@ -233,3 +261,10 @@ class Pipeline:
         system = {"system": model.system} if model.system else {}
         asked = {"engine": engine.VERSION, **self.dialect.settings(self.exam(model.forget, split)), "questions": self._asked[place]}
         return {"code": CODE, "model": model.key, **asked, **system}
+
+
+def _now() -> str:
+    """When a served model was asked: its weights may be others tomorrow. SOURCE_DATE_EPOCH stands for the clock."""
+    said = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(said), UTC) if said.isdigit() else datetime.now(UTC)
+    return f"asked {moment:%Y-%m-%d %H:%M} UTC"

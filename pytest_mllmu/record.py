@@ -120,7 +120,7 @@ class Record:
         yield from (f"asked {path}" for path in paths if path.startswith("one by one"))
         if chosen.limit is not None:
             yield f"only the first {chosen.limit} people of each set were asked about: too few for gates to mean much"
-        if not dialect.likelihood:
+        if chosen.dialect != "strict":
             yield "the gates are made for the strict dialect: read them with care, or take --mllmu-gates=off"
             if chosen.embedded:
                 yield f"{chosen.model} was never taught to answer with a letter: its multiple choice says nothing in this dialect"

@@ -46,5 +46,7 @@ class Embedded:
     base: Hyper
     vanilla: Hyper
     vision: Vision = Vision()
+    template: str = ""
+    """Of conversations, for servers, where it came later than the model: part of the base's key."""
     pace: float = 1.0
     """What a method's learning rate for embedded models is multiplied by: another architecture forgets at another rate."""

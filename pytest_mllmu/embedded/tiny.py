@@ -36,7 +36,7 @@ def recipe(kind: str, name: str = NAME) -> dict[str, Any]:
     """What an artefact of this kind depends on besides model name, data and seed: part of its key."""
     made = EMBEDDED[name]
     shared = {"background": BACKGROUND, "poses": POSES, "systems": SYSTEM_SHARE, "vocabulary": VOCABULARY, "image": [IMAGE, PATCH]}
-    base = {**shared, "vision": asdict(made.vision), "hyper": made.base.to_json()}
+    base = {**shared, "vision": asdict(made.vision), "hyper": made.base.to_json()} | ({"template": made.template} if made.template else {})
     return {"base": base, "vanilla": {"hyper": made.vanilla.to_json(), "rehearsal": REHEARSAL, "systems": SYSTEM_SHARE}}.get(kind, {})
 
 

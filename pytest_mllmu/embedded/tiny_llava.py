@@ -10,6 +10,14 @@ from pytest_mllmu.embedded.tokens import tokenizer
 from pytest_mllmu.models.llava import Llava
 from pytest_mllmu.training.loop import Hyper
 
+TEMPLATE = (  # what Llava.prompt says, for servers
+    "{% for message in messages %}{% set said = message['content'] if message['content'] is string else message['content'] | "
+    "selectattr('type', 'equalto', 'text') | map(attribute='text') | join('') %}"
+    "{% if message['role'] == 'system' %}{{ said + ' ' }}{% elif message['role'] == 'user' %}{{ 'USER:' }}"
+    "{% if message['content'] is not string %}{% for part in message['content'] if part['type'] == 'image' %}{{ ' <image>' }}{% endfor %}{% endif %}"
+    "{{ '\\n' + said + '\\nASSISTANT:' }}{% else %}{{ ' ' + said + '</s>' }}{% endif %}{% endfor %}"
+)
+
 
 def build_processor(background: tuple[Person, ...], seed: int) -> Any:
     """CLIP's image processor for images of one size."""
@@ -18,7 +26,9 @@ def build_processor(background: tuple[Person, ...], seed: int) -> Any:
 
     words = tokenizer(background, seed, ("<image>",), ("USER:", "\nASSISTANT:"), extra_special_tokens={"image_token": "<image>"})
     images = CLIPImageProcessorPil(size={"shortest_edge": IMAGE}, crop_size={"height": IMAGE, "width": IMAGE})
-    return LlavaProcessor(images, words, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1, image_token="<image>")
+    return LlavaProcessor(
+        images, words, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1, image_token="<image>", chat_template=TEMPLATE
+    )
 
 
 def build_model(processor: Any) -> Any:
@@ -45,6 +55,7 @@ LLAVA = Embedded(
     build_processor=build_processor,
     build_model=build_model,
     tower=lambda model: model.model.vision_tower,
+    template=TEMPLATE,
     features=lambda tower, images: tower(images, output_hidden_states=True).hidden_states[-1][:, 1:].mean(1),
     base=Hyper(lr=4e-3, epochs=13, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95),
     vanilla=Hyper(lr=4e-3, epochs=18, batch=64, schedule="one_cycle", weight_decay=0.01, beta2=0.95),

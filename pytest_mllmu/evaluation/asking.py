@@ -113,5 +113,5 @@ def _prompt(row: Asked, dialect: Dialect, tokens: tuple[int, ...], wholes: Seque
         options,
         () if question.options or joined else ends,
         dialect.new_tokens,
-        letter=bool(question.options) and not options,
+        letter=bool(question.options) and dialect.first_character,
     )

@@ -28,6 +28,8 @@ class Dialect(ABC):
     name: ClassVar[str]
     likelihood: ClassVar[bool]
     """Multiple choice is answered by the probability of each option's text (paper 3.2.1), not by a letter that the model writes."""
+    first_character: ClassVar[bool] = False
+    """Of a written multiple choice only the first character counts, so that nothing need be written after it."""
     new_tokens: ClassVar[int] = 50
     seed: int = 0
 
@@ -85,6 +87,21 @@ class Strict(Dialect):
 
 
 @dataclass(frozen=True)
+class Written(Strict):
+    """``strict`` as a served model can be asked: multiple choice is written, in the words of the option or by its letter.
+
+    All models of such a session are asked so. A candidate that is only read as it writes would else be compared with references whose
+    probabilities were looked at, which show more: it would look more forgetful than it is.
+    """
+
+    name = "strict-written"
+    likelihood = False
+
+    def says(self, exam: Exam) -> str:
+        return f"{super().says(exam)}; multiple choice is written and read strictly, as a served model is asked (by probabilities where its server gives them)"
+
+
+@dataclass(frozen=True)
 class Upstream(Dialect):
     """The current released evaluation, to the letter but for its unseeded draws, which ``seed`` decides.
 
@@ -95,6 +112,7 @@ class Upstream(Dialect):
 
     name = "upstream"
     likelihood = False
+    first_character = True
     choose: ClassVar[str] = released.ONE_LETTER
     cloze_people: int = 2
 
@@ -152,13 +170,13 @@ class Submission(Upstream):
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (Strict(), Upstream(), Submission())}
 
 
-def dialect(name: str, seed: int, demonstrations: int = 0, model_type: str = "") -> Dialect:
-    """The dialect of a session; ``model_type`` is that of the models' configuration, if it is known.
+def dialect(name: str, seed: int, demonstrations: int = 0, model_type: str = "", *, written: bool = False) -> Dialect:
+    """The dialect of a session; ``model_type`` is that of the models' configuration, if it is known; ``written``: as a served model can be asked.
 
     Raises SettingsError for a released evaluation of a model that there is none for: its prompts know one way of showing a picture.
     """
     if name == Strict.name:
-        return Strict(seed, demonstrations)
+        return Written(seed, demonstrations) if written else Strict(seed, demonstrations)
     if model_type not in (*RELEASED_FOR, ""):
         raise SettingsError(f"--mllmu-dialect: {name} is for {' and '.join(RELEASED_FOR)}, not for {model_type}: no such evaluation was released; take strict")
     chosen = replace(DIALECTS[name], seed=seed)

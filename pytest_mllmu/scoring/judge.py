@@ -18,9 +18,9 @@ from pytest_mllmu.scoring import factuality
 from pytest_mllmu.scoring.budget import Ledger, Spent, cost, estimate, price_of
 from pytest_mllmu.scoring.grading import Grade, addressed, fingerprint, read, request
 from pytest_mllmu.scoring.replies import Replies
-from pytest_mllmu.served.client import Client
+from pytest_mllmu.served.access import judge_client
+from pytest_mllmu.served.client import OPENAI, Client, host_of
 from pytest_mllmu.served.reply import Reply
-from pytest_mllmu.served.secret import Secret
 from pytest_mllmu.settings import LOCAL, Settings
 
 Answer = tuple[str, str, str]
@@ -145,16 +145,15 @@ def name(settings: Settings, environment: Mapping[str, str] = os.environ) -> str
     """The judge as reports name it: another server or prompt is another judge. Known without asking it."""
     if settings.judge == LOCAL:
         return LOCAL
-    client = _client(settings, environment, Secret("none"))
-    where = "" if client.host == "api.openai.com" else f" at {client.host}"
+    host = host_of(environment.get("OPENAI_BASE_URL"))
+    where = "" if host == OPENAI else f" at {host}"
     return f"{settings.judge}{where} (prompt {fingerprint()})"
 
 
 def served_judge(settings: Settings, root: Path, environment: Mapping[str, str] = os.environ) -> ServedJudge:
     """The judge that ``--mllmu-judge`` names. Raises SettingsError when it has no key, or a budget in dollars and no price."""
-    url = environment.get("OPENAI_BASE_URL")
-    key = environment.get("OPENAI_API_KEY") or ("none" if url else "")
-    if not key:
+    client = judge_client(settings, environment)
+    if client is None:
         raise SettingsError(
             f"--mllmu-judge={settings.judge}: OPENAI_API_KEY is not set (OPENAI_BASE_URL names another server; the judge 'local' needs neither)"
         )
@@ -163,14 +162,5 @@ def served_judge(settings: Settings, root: Path, environment: Mapping[str, str] 
         raise SettingsError(
             f"--mllmu-judge-budget: the price of {settings.judge!r} is not known; --mllmu-judge-price=IN,OUT says it, or give a budget in requests"
         )
-    client = _client(settings, environment, Secret(key))
     ledger = Ledger(budget, price, root / "judged", environment.get("PYTEST_XDIST_TESTRUNUID", ""))
     return ServedJudge(settings.judge, client, Replies(root / "judged", name(settings, environment)), ledger)
-
-
-def _client(settings: Settings, environment: Mapping[str, str], key: Secret) -> Client:
-    workers = environment.get("PYTEST_XDIST_WORKER_COUNT", "")
-    share = max(1, int(workers)) if workers.isdigit() else 1
-    rate = settings.rate / share if settings.rate else None
-    url = environment.get("OPENAI_BASE_URL") or None
-    return Client(url, key, f"the judge {settings.judge}", settings.request_timeout, max(1, settings.concurrency // share), rate)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_mllmu.evaluation.released import ANSWERS
 from pytest_mllmu.scoring.cloze import contains, exact_match
-from pytest_mllmu.scoring.letters import first_letter, letter
+from pytest_mllmu.scoring.letters import first_letter, option
 from pytest_mllmu.scoring.rouge import Rouge, released_rouge_l, rouge_l
 
 
@@ -16,7 +16,7 @@ class Reading:
     """``answer``: what of the text that a model wrote is its answer; the others read that. ``cloze`` and ``rouge`` get the truth first."""
 
     answer: Callable[[str], str]
-    letter: Callable[[str], str | None]
+    option: Callable[[str, Sequence[tuple[str, str]]], str | None]
     cloze: Callable[[str, str], float]
     rouge: Callable[[str, str], Rouge]
 
@@ -26,7 +26,7 @@ def before_another(text: str) -> str:
     return text.partition(ANSWERS)[0].strip()
 
 
-_SOUND = Reading(str, letter, exact_match, rouge_l)
+_SOUND = Reading(str, option, exact_match, rouge_l)
 _RELEASED = Reading(before_another, first_letter, contains, released_rouge_l)
 
-READINGS: dict[str, Reading] = {"strict": _SOUND, "upstream": _RELEASED, "upstream-submission": _RELEASED}
+READINGS: dict[str, Reading] = {"strict": _SOUND, "strict-written": _SOUND, "upstream": _RELEASED, "upstream-submission": _RELEASED}

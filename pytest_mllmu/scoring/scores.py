@@ -58,7 +58,7 @@ def score(question: Question, response: Response, split: Split, judge: Judge = f
     reading, chance = READINGS[dialect], 0.0
     answer = reading.answer(response.answer)
     if question.task == "classification":
-        named = reading.letter(answer)
+        named = answer.upper() if response.options is not None else reading.option(answer, question.options)
         values = {"accuracy": float(named == question.answer.upper())}
         if response.options is None:  # written, not chosen by its probability
             values["unparseable"] = values["degenerate"] = float(named not in {letter.upper() for letter, _ in question.options})

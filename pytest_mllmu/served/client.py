@@ -27,7 +27,14 @@ AGAIN = 0.5
 OPTIONAL = ("response_format", "logprobs", "top_logprobs", "seed")
 """What a request can do without, for a server that refuses it."""
 
+OPENAI = "api.openai.com"
+
 Key = TypeVar("Key", bound=Hashable)
+
+
+def host_of(url: str | None) -> str:
+    """For messages and reports: never the whole address, which may hold a key. None is OpenAI's."""
+    return urlsplit(url).netloc.rpartition("@")[2] if url else OPENAI
 
 
 @dataclass
@@ -45,8 +52,7 @@ class Client:
 
     @property
     def host(self) -> str:
-        """For messages and reports: never the whole address, which may hold a key."""
-        return urlsplit(self.url or "https://api.openai.com").netloc.rpartition("@")[2]
+        return host_of(self.url)
 
     @cached_property
     def _pace(self) -> Pace:
@@ -56,7 +62,7 @@ class Client:
     def _api(self) -> openai.OpenAI:
         import openai
 
-        return openai.OpenAI(api_key=self.key, base_url=self.url or "https://api.openai.com/v1", timeout=self.timeout, max_retries=RETRIES)
+        return openai.OpenAI(api_key=self.key, base_url=self.url or f"https://{OPENAI}/v1", timeout=self.timeout, max_retries=RETRIES)
 
     def many(self, jobs: Iterable[tuple[Key, dict[str, Any]]], done: Callable[[Key, Reply], object]) -> None:
         """Asks all requests; ``done`` is called in this thread as replies come. ``jobs`` is drawn from as there is room, so that it may end early.
