@@ -118,6 +118,7 @@ class Record:
         chosen, dialect = self.settings, self.pipeline.dialect
         yield dialect.says(self.pipeline.exam(chosen.forget[0], "forget"))
         yield from (f"asked {path}" for path in paths if path.startswith("one by one"))
+        yield from (f"{path}; its weights are unknown" for path in paths if path.startswith("served at"))
         if chosen.limit is not None:
             yield f"only the first {chosen.limit} people of each set were asked about: too few for gates to mean much"
         if chosen.dialect != "strict":

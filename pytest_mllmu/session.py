@@ -55,7 +55,8 @@ class Session:
         config.stash[pipeline_key] = self.pipeline
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             # A project that sets the method in its ini file or its environment runs its own tests as well; who names it on the command line means the sets.
-            own = [] if config.getoption("mllmu_method") or config.getoption("mllmu_candidate") else config.args
+            named = any(config.getoption(f"mllmu_{name}") for name in ("method", "candidate", "endpoint"))
+            own = [] if named else config.args
             config.args[:] = [*own, str(suite())]
         if self.worker:
             return
