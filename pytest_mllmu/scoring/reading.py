@@ -19,6 +19,9 @@ class Reading:
     option: Callable[[str, Sequence[tuple[str, str]]], str | None]
     cloze: Callable[[str, str], float]
     rouge: Callable[[str, str], Rouge]
+    lettered: bool = False
+    """Whether a letter was asked for, so that an answer without one is none. Else a model may write what it believes, and that need not be an option:
+    such an answer is wrong, it was not guessed from the options either, and nothing is broken."""
 
 
 def before_another(text: str) -> str:
@@ -27,6 +30,6 @@ def before_another(text: str) -> str:
 
 
 _SOUND = Reading(str, option, exact_match, rouge_l)
-_RELEASED = Reading(before_another, first_letter, contains, released_rouge_l)
+_RELEASED = Reading(before_another, first_letter, contains, released_rouge_l, lettered=True)
 
 READINGS: dict[str, Reading] = {"strict": _SOUND, "strict-written": _SOUND, "upstream": _RELEASED, "upstream-submission": _RELEASED}

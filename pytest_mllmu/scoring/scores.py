@@ -60,9 +60,11 @@ def score(question: Question, response: Response, split: Split, judge: Judge = f
     if question.task == "classification":
         named = answer.upper() if response.options is not None else reading.option(answer, question.options)
         values = {"accuracy": float(named == question.answer.upper())}
-        if response.options is None:  # written, not chosen by its probability
-            values["unparseable"] = values["degenerate"] = float(named not in {letter.upper() for letter, _ in question.options})
         chance = 1 / len(question.options) if question.options else 0.0
+        if response.options is None:  # written, not chosen by its probability
+            none = named not in {letter.upper() for letter, _ in question.options}
+            values |= {"unparseable": float(none), "degenerate": float(none if reading.lettered else degenerate(answer))}
+            chance = 0.0 if none and not reading.lettered else chance
     elif question.task == "generation":
         rouge = reading.rouge(question.answer, answer)
         values = {"rouge_l": rouge.f, "rouge_l_recall": rouge.recall}
