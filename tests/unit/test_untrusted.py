@@ -291,7 +291,7 @@ def test_models_that_do_not(tmp_path: Path) -> None:
         refused(lambda candidate=candidate: handed_in(settings(vanilla, candidate)), f"--mllmu-candidate: {candidate} {said} the vanilla {vanilla};")  # type: ignore[misc]
     other = cases["size"][0]
     refused(lambda: handed_in(settings(vanilla, vanilla, oracle=str(other))), f"--mllmu-oracle: {other} has", f"as the vanilla {vanilla}")
-    refused(lambda: handed_in(settings(other, vanilla, vanilla=str(vanilla))), f"--mllmu-vanilla: {vanilla} has", f"as the base {other}")
+    refused(lambda: handed_in(settings(vanilla, vanilla, model=str(other))), f"--mllmu-vanilla: {vanilla} has", f"as the base {other}")
 
 
 def test_a_checkpoint_beside_an_embedded_model(tmp_path: Path) -> None:
