@@ -81,20 +81,24 @@ def _embedded(name: str) -> dict[str, Any]:
 
 
 def _difference(one: Checkpoint, other: Checkpoint) -> str:
-    """The first difference of two whole models, to be read before the other's name; nothing when they are alike."""
+    """The first difference of two whole models, to be read before the other's name; nothing when they are alike.
+
+    A ``lm_head`` that is tied to the embeddings need not be stored.
+    """
     if wrong := _sizes(one.config, other.config):
         return wrong
     if one.quantised or other.quantised:  # packed weights have other names and shapes; that they fit shows when they are loaded
         return ""
     mine, theirs = _alike(one.tensors), _alike(other.tensors)
-    for name in sorted(mine.keys() | theirs.keys()):
-        if name not in mine or name not in theirs:
-            if name.endswith("lm_head.weight"):  # tied to the embeddings, it need not be stored
-                continue
-            return f"{'has' if name in mine else 'lacks'} the tensor {plain(name)}, unlike"
+    for name in sorted(mine.keys() & theirs.keys()):
         if mine[name] != theirs[name]:
             return f"has {plain(name)} of the shape {_shown(mine[name])}, not {_shown(theirs[name])} as"
-    return ""
+    surplus, missing = (
+        sorted(name for name in some if not name.endswith("lm_head.weight")) for some in (mine.keys() - theirs.keys(), theirs.keys() - mine.keys())
+    )
+    if sorted(mine[name] for name in surplus) == sorted(theirs[name] for name in missing):  # another version's names for the same
+        return ""
+    return f"has the tensor {plain(surplus[0])}, unlike" if surplus else f"lacks the tensor {plain(missing[0])}, unlike"
 
 
 def _sizes(one: Mapping[str, Any], other: Mapping[str, Any], place: str = "") -> str:
@@ -113,7 +117,7 @@ def _sizes(one: Mapping[str, Any], other: Mapping[str, Any], place: str = "") ->
 
 
 def _alike(tensors: Mapping[str, Stored]) -> dict[str, list[tuple[int, ...]]]:
-    """Shapes by a name that is the same in all of transformers' versions, which have moved ``model`` and ``language_model`` to and fro."""
+    """Shapes by a name that is the same in all of transformers' versions, which have moved its parts to and fro."""
     found: dict[str, list[tuple[int, ...]]] = {}
     for name, stored in tensors.items():
         if not name.endswith(COUNTERS):
@@ -122,7 +126,7 @@ def _alike(tensors: Mapping[str, Stored]) -> dict[str, list[tuple[int, ...]]]:
 
 
 def _short(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part not in ("model", "language_model"))
+    return ".".join(part for part in name.split(".") if part not in ("model", "language_model", "vision_model"))
 
 
 def _shown(shapes: list[tuple[int, ...]]) -> str:

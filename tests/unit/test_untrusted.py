@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_mllmu.errors import ModelError
+from pytest_mllmu.lineup import contents
 from pytest_mllmu.models.agreement import handed_in
 from pytest_mllmu.models.headers import DIMENSIONS, LONGEST, read_header
 from pytest_mllmu.models.untrusted import LARGEST, inspect
@@ -183,6 +184,22 @@ def test_packed_numbers_need_a_reason(tmp_path: Path) -> None:
     assert inspect(other).notes == ("quantised as its config says: fbgemm_fp8",)
 
 
+def test_what_decides_answers_is_part_of_the_key(tmp_path: Path) -> None:
+    """In subfolders too, where transformers keeps templates and tokenizers; but no other models' weights, and nothing of a download's book-keeping."""
+    folder = whole(tmp_path / "m")
+    names = (
+        "chat_template.jinja",
+        "additional_chat_templates/rag.jinja",
+        "qformer_tokenizer/vocab.txt",
+        "original/part.safetensors",
+        ".cache/huggingface/a.json",
+    )
+    for name in (*names, "README.md", "modeling.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    assert set(contents(folder)) == {"config.json", "model.safetensors", *names[:3]}
+
+
 # --- an index ---
 
 
@@ -270,7 +287,8 @@ def settings(vanilla: Path, candidate: Path, **more: str) -> Settings:
 def test_models_that_agree(tmp_path: Path) -> None:
     vanilla, tied = whole(tmp_path / "v"), {name: shape for name, shape in TENSORS.items() if name != HEAD}
     old = {f"language_model.{name.replace('language_model.', '')}": shape for name, shape in TENSORS.items()}  # as transformers 4 wrote them
-    for number, tensors in enumerate((TENSORS, tied, old, {**TENSORS, "vision.norm.num_batches_tracked": ()})):
+    renamed = {name.replace("up_proj", "fc1"): shape for name, shape in TENSORS.items()}
+    for number, tensors in enumerate((TENSORS, tied, old, renamed, {**TENSORS, "vision.norm.num_batches_tracked": ()})):
         assert handed_in(settings(vanilla, whole(tmp_path / f"c{number}", tensors))) == ()
     assert handed_in(settings(vanilla, adapter(tmp_path / "a"))) == ()
 
