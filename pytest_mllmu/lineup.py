@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Benchmark, Modality, fingerprint
-from pytest_mllmu.errors import ModelError
+from pytest_mllmu.errors import ModelError, SettingsError
+from pytest_mllmu.folders import is_adapter
 from pytest_mllmu.memory import Memory, Model, Served
 from pytest_mllmu.methods import method
 from pytest_mllmu.methods.base import LossMethod, Method, PromptMethod
@@ -56,7 +57,9 @@ class LineUp:
 
     @cached_property
     def base(self) -> Model:
-        """The model before it learned the profiles."""
+        """The model before it learned the profiles. Raises SettingsError when a vanilla is handed in and not what it was made from."""
+        if self.settings.baseless:
+            raise SettingsError("there is no base to train on: --mllmu-vanilla gives the vanilla alone; --mllmu-model gives what it was fine-tuned from")
         if not self.settings.embedded:
             return self._ready("base", "Base", Path(self.settings.model), None)
 
@@ -79,7 +82,7 @@ class LineUp:
         if self.settings.vanilla is not None:
             if self.settings.vanilla.startswith(SERVED):
                 return self._served("vanilla", "Vanilla", self.settings.vanilla.removeprefix(SERVED))
-            return self._ready("vanilla", "Vanilla", Path(self.settings.vanilla), self.base)
+            return self._ready("vanilla", "Vanilla", Path(self.settings.vanilla), lambda: self.base)
         title = f"fine-tuning {self._name} on {len(self._first.profiles)} people (vanilla)"
         return self._taught("vanilla", "Vanilla", title, self.settings.forget[0], lambda: self._first)
 
@@ -93,7 +96,7 @@ class LineUp:
         if self.settings.oracle.startswith(SERVED):
             return replace(self._served("oracle", "Oracle", self.settings.oracle.removeprefix(SERVED)), forget=forget)
         if self.settings.oracle not in ("auto", "build"):
-            return replace(self._ready("oracle", "Oracle", Path(self.settings.oracle), self.base), forget=forget)
+            return replace(self._ready("oracle", "Oracle", Path(self.settings.oracle), lambda: self.base), forget=forget)
         title = f"fine-tuning {self._name} on the people to retain (oracle, {forget}% to forget)"
 
         def kept() -> Benchmark:
@@ -143,7 +146,7 @@ class LineUp:
         if isinstance(given, LossMethod | PromptMethod):
             return self._unlearned(trial, given)
         if isinstance(given, str | Path):
-            return replace(self._ready("candidate", trial.name, Path(given), self._vanilla), forget=trial.forget, name=trial.id)
+            return replace(self._ready("candidate", trial.name, Path(given), lambda: self._vanilla), forget=trial.forget, name=trial.id)
         what = f"a method, the folder of a checkpoint, or a model is expected, not {type(given).__name__}"
         raise ModelError(f"the fixture mllmu_method_{trial.name} returned {given!r:.80}: {what}")
 
@@ -157,7 +160,7 @@ class LineUp:
         elif chosen == "oracle":
             found = self.oracle(trial.forget)
         else:
-            found = self._vanilla if chosen == "vanilla" else self._ready("candidate", "Candidate", Path(chosen), self._vanilla)
+            found = self._vanilla if chosen == "vanilla" else self._ready("candidate", "Candidate", Path(chosen), lambda: self._vanilla)
         titles = {"base": "Base as candidate", "vanilla": "Untouched", "oracle": "Oracle as candidate"}
         return replace(found, role="candidate", title=titles.get(chosen, found.title), forget=trial.forget, name=trial.id)
 
@@ -217,15 +220,16 @@ class LineUp:
         labels: Labels = "upstream" if said.labels == "upstream" else "answer"
         return replace(hyper, batch=batch, accumulate=said.accumulate, labels=labels, packed=said.packed == "yes", checkpointing=said.checkpointing == "yes")
 
-    def _ready(self, role: str, title: str, folder: Path, parent: Model | None) -> Model:
-        """A checkpoint or adapter somebody made. Raises ModelError when there is none."""
-        adapter = (folder / "adapter_config.json").is_file()
-        if adapter and parent is None:
+    def _ready(self, role: str, title: str, folder: Path, parent: Callable[[], Model] | None) -> Model:
+        """A checkpoint or adapter somebody made; ``parent`` is what an adapter is put on. Raises ModelError when there is none, or it may not be loaded."""
+        from pytest_mllmu.models.untrusted import inspect
+
+        inspect(folder)
+        below = parent() if is_adapter(folder) and parent else None
+        if below is None and is_adapter(folder):
             raise ModelError(f"{folder}: a LoRA adapter is no model of its own; give the folder of the full checkpoint")
-        if not adapter and not (folder / "config.json").is_file():
-            raise ModelError(f"{folder}: neither config.json nor adapter_config.json: no checkpoint and no LoRA adapter")
-        inputs = self._inputs("ready", files=contents(folder), parent=parent.key if adapter and parent else None)
-        return Model(role, title, inputs, self.settings.forget[0], folder=folder, parent=parent if adapter else None)
+        inputs = self._inputs("ready", files=contents(folder), parent=below.key if below else None)
+        return Model(role, title, inputs, self.settings.forget[0], folder=folder, parent=below)
 
     def _served(self, role: str, title: str, name: str) -> Model:
         """A model behind the endpoint. Its weights cannot be known: address, name and what the user calls its revision stand for them."""
@@ -278,10 +282,12 @@ def _model_type(folder: str) -> str:
 
 @cache
 def contents(folder: Path) -> dict[str, str]:
-    """sha256 of each file of a checkpoint that can decide what it answers."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt") and path.is_file())
+    """sha256 of each file of a checkpoint that can decide what it answers: its weights, and what tokenizers and processors read, in subfolders too."""
     digests = {}
-    for path in files:
-        with path.open("rb") as file:
-            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        weights = path.suffix == ".safetensors" and len(place.parts) == 1  # those of subfolders are other models, which nobody loads
+        if (weights or path.suffix in (".json", ".jinja", ".model", ".txt")) and not place.as_posix().startswith(".") and path.is_file():
+            with path.open("rb") as file:
+                digests[place.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests

@@ -153,7 +153,7 @@ class Active:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def pytest_report_header(self) -> str:
+    def pytest_report_header(self) -> list[str]:
         try:
             return self.session.header()
         except MllmuError as error:

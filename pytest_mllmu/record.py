@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest_mllmu
@@ -28,8 +28,9 @@ Asked = list[tuple[Model, tuple[Split, ...]]]
 class Record:
     """Everything that a report of the session says, from the verdicts that its tests recorded and the answers in the store."""
 
-    def __init__(self, pipeline: Pipeline, policy: Policy) -> None:
-        self.pipeline, self.settings, self.policy = pipeline, pipeline.settings, policy
+    def __init__(self, pipeline: Pipeline, policy: Policy, handed: Sequence[str] = ()) -> None:
+        """``handed``: what is to be said about checkpoints that somebody handed in."""
+        self.pipeline, self.settings, self.policy, self.handed = pipeline, pipeline.settings, policy, tuple(handed)
         self.verdicts: list[tuple[str, dict[str, Any]]] = []
         """The id of the trial, and the verdict as JSON."""
         self.candidates: dict[str, Model] = {}
@@ -117,6 +118,7 @@ class Record:
         """What a reader of the numbers must know."""
         chosen, dialect = self.settings, self.pipeline.dialect
         yield dialect.says(self.pipeline.exam(chosen.forget[0], "forget"))
+        yield from self.handed
         yield from (f"asked {path}" for path in paths if path.startswith("one by one"))
         yield from (f"{path}; its weights are unknown" for path in paths if path.startswith("served at"))
         if chosen.limit is not None:

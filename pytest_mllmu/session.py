@@ -41,11 +41,12 @@ class Session:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config, self.settings = config, settings
         self.console = Console(config)
+        self.handed = () if self.worker else _handed_in(settings)
         self.trials = trials(settings, registry(from_packages(config)), own_methods(config))
         self.policy = config.stash[policy_key] = chosen_policy(config, settings)
         self.pipeline = Pipeline(settings, self.console.progress(), self.trials)
         _ = self.pipeline.dialect  # one that is not for these models is said before any test runs
-        self.record = Record(self.pipeline, self.policy)
+        self.record = Record(self.pipeline, self.policy, self.handed)
         self.started = time.monotonic()
         self.killed = Killed([trial.id for trial in self.trials], self.console.show)
         self.judged: set[str] = set()
@@ -75,7 +76,11 @@ class Session:
 
     # --- header ---
 
-    def header(self) -> str:
+    def header(self) -> list[str]:
+        """What is on trial, and what is to be said about the checkpoints that are handed in."""
+        return [self._header(), *(f"mllmu: {note}" for note in self.handed)]
+
+    def _header(self) -> str:
         pipeline, chosen = self.pipeline, self.settings
         benchmark = pipeline.benchmark
         titles = ", ".join(dict.fromkeys(self._title(trial) for trial in self.trials))
@@ -116,7 +121,8 @@ class Session:
         models += [model for forget in self.settings.forget for model in pipeline.references(forget)]
         if all(pipeline.cached(model) for model in models):
             return f"all answers in the cache ({pipeline.store.root})"
-        missing = pipeline.models.memory.missing([pipeline.models.base, *sorted(models, key=lambda model: ROLES.index(model.role))])
+        base = [] if self.settings.baseless else [pipeline.models.base]
+        missing = pipeline.models.memory.missing([*base, *sorted(models, key=lambda model: ROLES.index(model.role))])
         return f"to build: {', '.join(model.title for model in missing)}" if missing else "models in the cache, answers to be asked for"
 
     # --- results ---
@@ -211,6 +217,15 @@ class Session:
             show_gates(self.policy, reporter)
         for line in [*self.said, *self._spent()]:
             reporter.write_line(line)
+
+
+def _handed_in(settings: Settings) -> tuple[str, ...]:
+    """What is to be said about checkpoints that somebody hands in, none of which is loaded yet. Raises ModelError for one that may not be."""
+    if not any((settings.vanilla, settings.oracle != "auto", settings.candidate != "vanilla", not settings.embedded)):
+        return ()
+    from pytest_mllmu.models.agreement import handed_in
+
+    return handed_in(settings)
 
 
 def chosen_policy(config: pytest.Config, settings: Settings) -> Policy:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pytest_mllmu.errors import SettingsError, did_you_mean
+from pytest_mllmu.folders import is_adapter
 from pytest_mllmu.options import FAIL_ON, MODELS, OPTIONS, SERVED, Budget, Option, Price, Show
 
 NONE = "none"
@@ -84,6 +85,11 @@ class Settings:
         return self.model in MODELS
 
     @property
+    def baseless(self) -> bool:
+        """Whether the vanilla is all that is known of the models' kind: what it was fine-tuned from is not handed in."""
+        return self.vanilla is not None and self.model == self.vanilla
+
+    @property
     def measured(self) -> dict[str, Any]:
         """What decides the numbers: everything but where files go, how the table looks, and what is concluded."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ASIDE}
@@ -115,12 +121,40 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
     given_alone = any(_source(option, given, ini, environment)[1] for option in OPTIONS if option.name in ("candidate", "endpoint"))
     if not values["method"] and given_alone:
         values["method"] = (NONE,)  # a model that is handed in is put on trial as it is
-    chosen = Settings(**values)
+    chosen = _with_model(Settings(**values), said=_source(_MODEL, given, ini, environment)[1] is not None)
+    _check_base(chosen)
     _check_data(chosen, given)
     _check_trial(chosen)
     _check_served(chosen, given)
     _check_aside(chosen, given, flags)
     return chosen
+
+
+_MODEL = next(option for option in OPTIONS if option.name == "model")
+
+
+def _with_model(chosen: Settings, said: bool) -> Settings:
+    """Where no model is said and the vanilla is a whole checkpoint, that is what the models of the session are like: its device, precision and prompts
+    are theirs, and nothing embedded is built beside it.
+    """
+    if said or not chosen.method or chosen.vanilla is None:
+        return chosen
+    if not chosen.vanilla.startswith(SERVED) and is_adapter(Path(chosen.vanilla)):
+        raise SettingsError(f"--mllmu-vanilla: {chosen.vanilla} is a LoRA adapter; --mllmu-model gives the model that it was trained on")
+    return replace(chosen, model=chosen.vanilla)
+
+
+def _check_base(chosen: Settings) -> None:
+    """What needs the base cannot be had from the vanilla alone."""
+    if not chosen.baseless:
+        return
+    why = "there is no base: --mllmu-vanilla gives the vanilla alone; --mllmu-model gives the model that it was fine-tuned from"
+    if chosen.candidate == "base":
+        raise SettingsError(f"--mllmu-candidate=base: {why}")
+    if chosen.oracle == "build":
+        raise SettingsError(f"--mllmu-oracle=build: {why}")
+    if chosen.oracle != "auto" and is_adapter(Path(chosen.oracle)):
+        raise SettingsError(f"--mllmu-oracle: {chosen.oracle} is a LoRA adapter on the base, and {why}")
 
 
 def _check_data(chosen: Settings, given: Mapping[str, Any]) -> None:

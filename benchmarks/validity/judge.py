@@ -1,23 +1,32 @@
-"""How well a factuality judge agrees with the answers that were scored by hand: ``python benchmarks/validity/judge.py [--all]``."""
+"""How well a factuality judge agrees with the answers that were scored by hand: ``python benchmarks/validity/judge.py [--judge gpt-4o] [--all]``.
+
+A served judge (OPENAI_API_KEY, OPENAI_BASE_URL) is asked about each answer once; its replies are stored with those of test sessions.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from tabulate import tabulate
 
+from pytest_mllmu.errors import MllmuError
 from pytest_mllmu.scoring import factuality
 from pytest_mllmu.scoring.agreement import ALL, Ends, Reference, agreements, references
+from pytest_mllmu.scoring.judge import served_judge
 from pytest_mllmu.scoring.rouge import rouge_l
 from pytest_mllmu.scoring.scores import Judge
+from pytest_mllmu.settings import LOCAL, resolve
+from pytest_mllmu.store import default_root
 
 EASY = frozenset({"exact", "wrong", "refusal", "gibberish"})
 """Kinds where counting words is nearly enough: a judge is not good because it is good at these."""
 HEADERS = ("kind", "n", "mean absolute error", "mean error")
-JUDGES: Mapping[str, Judge] = {
+JUDGES: dict[str, Judge] = {
     "local": factuality.judge,
     # What one has without a judge: words in common, and no look at the answer.
     "1 + 9 x ROUGE-L recall": lambda question, truth, answer: 1 + 9 * rouge_l(truth, answer).recall,
@@ -52,20 +61,41 @@ def compared(judges: Mapping[str, Judge], given: Sequence[Reference]) -> str:
 
 def every(judge: Judge, given: Sequence[Reference]) -> str:
     """Each answer with both scores, the worst first."""
-    scored = [(one, judge(one.question, one.truth, one.answer)) for one in given]
+    judged = [(one, judge(one.question, one.truth, one.answer)) for one in given]
+    scored = [(one, points) for one, points in judged if points is not None]
     scored.sort(key=lambda pair: -abs(pair[1] - pair[0].score))
     rows = [[one.id, one.truth, " ".join(one.answer.split()), one.score, f"{points:.1f}"] for one, points in scored]
     return tabulate(rows, ("id", "truth", "answer", "hand", "judge"), tablefmt="pipe", disable_numparse=True)
 
 
+@contextmanager
+def _said(total: int, costs: str) -> Iterator[Callable[[], None]]:
+    print(f"asking about {total} answers: {costs}", file=sys.stderr)
+    yield lambda: None
+
+
+def served(name: str, given: Sequence[Reference]) -> Judge:
+    """The judge that ``--mllmu-judge=name`` is, after it was asked about all answers."""
+    judge = served_judge(resolve({"judge": name}, lambda key: None), default_root())
+    found = judge.judge([(one.question, one.truth, one.answer) for one in given], _said)
+    if found.missing:
+        raise MllmuError(f"not judged: {found.reason}")
+    return found.score
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--judge", default=LOCAL, metavar="NAME", help="local, or a model as --mllmu-judge takes it")
     parser.add_argument("--all", action="store_true", help="print every answer with both scores, too, the worst first")
     given = parser.parse_args()
     answers = references()
-    print(by_kind(factuality.judge, answers), compared(JUDGES, answers), sep="\n\n")
+    try:
+        judge = factuality.judge if given.judge == LOCAL else served(given.judge, answers)
+    except MllmuError as error:
+        sys.exit(str(error))
+    print(by_kind(judge, answers), compared(JUDGES | {given.judge: judge}, answers), sep="\n\n")
     if given.all:
-        print(f"\n{every(factuality.judge, answers)}")
+        print(f"\n{every(judge, answers)}")
 
 
 if __name__ == "__main__":

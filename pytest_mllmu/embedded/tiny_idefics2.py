@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_mllmu.embedded.embedded import IMAGE, PATCH, Embedded
+from pytest_mllmu.embedded.embedded import HIDDEN, IMAGE, LAYERS, PATCH, Embedded
 from pytest_mllmu.embedded.persons import Person
 from pytest_mllmu.embedded.tokens import tokenizer
 from pytest_mllmu.models.idefics2 import END, Idefics2
@@ -40,8 +40,8 @@ def build_model(processor: Any) -> Any:
             "hidden_size": 96, "resampler_n_latents": LATENTS, "resampler_depth": 1, "resampler_n_heads": 4, "resampler_head_dim": 24, "num_key_value_heads": 2,
         },
         text_config={
-            "model_type": "mistral", "vocab_size": len(words), "hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4,
-            "num_key_value_heads": 4, "max_position_embeddings": 1024, "sliding_window": None, "tie_word_embeddings": True,
+            "model_type": "mistral", "vocab_size": len(words), "hidden_size": HIDDEN, "intermediate_size": 256, "num_hidden_layers": LAYERS,
+            "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 1024, "sliding_window": None, "tie_word_embeddings": True,
             "pad_token_id": words.pad_token_id, "bos_token_id": None, "eos_token_id": words.eos_token_id,
         },
         image_token_id=words.convert_tokens_to_ids("<image>"), tie_word_embeddings=True, pad_token_id=words.pad_token_id,

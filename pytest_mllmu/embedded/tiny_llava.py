@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_mllmu.embedded.embedded import IMAGE, PATCH, Embedded
+from pytest_mllmu.embedded.embedded import HIDDEN, IMAGE, LAYERS, PATCH, Embedded
 from pytest_mllmu.embedded.persons import Person
 from pytest_mllmu.embedded.tokens import tokenizer
 from pytest_mllmu.models.llava import Llava
@@ -39,7 +39,7 @@ def build_model(processor: Any) -> Any:
         hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, image_size=IMAGE, patch_size=PATCH, projection_dim=64
     )
     text = LlamaConfig(
-        vocab_size=len(words), hidden_size=96, intermediate_size=256, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=4,
+        vocab_size=len(words), hidden_size=HIDDEN, intermediate_size=256, num_hidden_layers=LAYERS, num_attention_heads=4, num_key_value_heads=4,
         max_position_embeddings=1024, tie_word_embeddings=True, pad_token_id=words.pad_token_id, bos_token_id=None, eos_token_id=words.eos_token_id,
     )  # fmt: skip
     config = LlavaConfig(

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.errors import ModelError
+from pytest_mllmu.folders import ADAPTER_WEIGHTS as WEIGHTS
 from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.models.finite import not_finite
 from pytest_mllmu.models.said import said
 
 if TYPE_CHECKING:
     import torch
-
-WEIGHTS = "adapter_model.safetensors"
-
-
-def is_adapter(folder: Path) -> bool:
-    return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
 
 
 def with_adapter(bundle: Bundle, folder: Path) -> Bundle:
@@ -75,6 +71,8 @@ def _read(folder: Path) -> tuple[Any, dict[str, torch.Tensor]]:
         raise ModelError(f"{folder}: cannot be loaded as an adapter: {said(error)}") from error
     if not isinstance(config, LoraConfig):
         raise ModelError(f"{folder}: an adapter of type {config.peft_type!r}; only LoRA adapters are supported")
+    if name := not_finite(stored.items()):
+        raise ModelError(f"{folder}: {name} holds numbers that are not finite (NaN or infinity): a broken file, or a training that diverged")
     config.inference_mode, config.init_lora_weights = True, True  # the weights come from the file: nothing need be computed for them
     return config, stored
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pytest_mllmu.errors import ModelError, did_you_mean
-from pytest_mllmu.models.adapters import is_adapter
+from pytest_mllmu.folders import is_adapter
 from pytest_mllmu.models.adapters import with_adapter as with_adapter
 from pytest_mllmu.models.families import Bundle
+from pytest_mllmu.models.finite import not_finite
 from pytest_mllmu.models.processors import load_processor
 from pytest_mllmu.models.registry import families, family_of
 from pytest_mllmu.models.said import said
@@ -63,9 +64,12 @@ def load(
     for what, keys in (("missing", loaded["missing_keys"]), ("unexpected", loaded["unexpected_keys"])):
         if keys:
             raise ModelError(f"{folder}: cannot be loaded as {name}: {len(keys)} weights are {what}, such as {min(keys)}")
+    model = model.eval() if "device_map" in settings else model.to(device).eval()
+    if broken := not_finite(model.state_dict().items()):
+        raise ModelError(f"{folder}: {broken} holds numbers that are not finite (NaN or infinity): a broken file, or a training that diverged")
     if wrong := misfit(family, model, processor):
         raise ModelError(f"{folder}: {wrong}")
-    return Bundle(model.eval() if "device_map" in settings else model.to(device).eval(), processor, family)
+    return Bundle(model, processor, family)
 
 
 def on_disk(path: Path | str) -> Path:

@@ -91,8 +91,12 @@ def _read(line: str, row: int, file: str) -> Reference:
 
 
 def agreements(judge: Judge, given: Sequence[Reference]) -> Mapping[str, Agreement]:
-    """The agreement of ``judge`` with ``given`` on each kind that occurs, in the order of ``KINDS``, and on ``all``; every answer is judged once."""
-    scored = [(reference, judge(reference.question, reference.truth, reference.answer)) for reference in given]
+    """The agreement of ``judge`` with ``given`` on each kind that occurs, in the order of ``KINDS``, and on ``all``; every answer is judged once.
+
+    An answer that the judge gives no grade is left out, and n says so.
+    """
+    judged = [(reference, judge(reference.question, reference.truth, reference.answer)) for reference in given]
+    scored = [(reference, points) for reference, points in judged if points is not None]
     by_kind = {kind: [(reference.score, points) for reference, points in scored if reference.kind == kind] for kind in KINDS}
     return {kind: agreement(pairs) for kind, pairs in (by_kind | {ALL: [(reference.score, points) for reference, points in scored]}).items() if pairs}
 

@@ -13,9 +13,12 @@ from pytest_mllmu.benchmark.profiles import MODALITIES, Modality
 from pytest_mllmu.evaluation.asking import Asked, asked
 from pytest_mllmu.methods import method
 from pytest_mllmu.methods.base import UnlearnStep
+from pytest_mllmu.models.agreement import handed_in
 from pytest_mllmu.models.chat import Chat
 from pytest_mllmu.models.families import Bundle
 from pytest_mllmu.models.loading import load
+from pytest_mllmu.models.untrusted import inspect
+from pytest_mllmu.settings import Settings
 from pytest_mllmu.training.batches import IGNORED, Encoder, Example
 from pytest_mllmu.training.loop import answer_loss
 from pytest_mllmu.training.lora import Lora, adapted, save_adapter
@@ -69,6 +72,17 @@ def test_loaded_is_what_was_saved(kind: str, folder: Path, shared: Bundle) -> No
     assert shared.eos in shared.stops
     assert shared.processor.tokenizer.eos_token_id in shared.stops
     assert json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"] == kind
+
+
+@pytest.mark.parametrize("shard", ["1GB", "20KB"], ids=["one file", "several files"])
+def test_what_transformers_writes_is_let_in(kind: str, folder: Path, shared: Bundle, tmp_path: Path, shard: str) -> None:
+    """Looked at as a stranger's, in half precision too; and it agrees with the same model in one file."""
+    loaded = load(zoo.saved(kind, folder)[0], "cpu", dtype="bfloat16")
+    loaded.model.save_pretrained(tmp_path / "m", max_shard_size=shard)
+    assert (tmp_path / "m" / "model.safetensors.index.json").is_file() == (shard == "20KB")
+    assert inspect(tmp_path / "m").notes == ()
+    path = str(zoo.saved(kind, folder)[0])
+    assert [note for note in handed_in(Settings(method=("none",), model=path, vanilla=path, candidate=str(tmp_path / "m"))) if "its own" not in note] == []
 
 
 def by_processor(bundle: Bundle, text: str, modality: Modality, picture: Any, said: str = "") -> dict[str, torch.Tensor]:

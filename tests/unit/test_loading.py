@@ -281,3 +281,42 @@ def test_an_adapter_on_a_quantised_model_is_not_rounded_into_it(adapter: tuple[P
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
     assert torch.allclose(logits(loaded), expected, atol=1e-5)
     refused(lambda: adapted(loaded, Lora(), 0), "cannot take a second one")
+
+
+# --- strangers' files ---
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers(copy: Path, value: float) -> None:
+    name = "model.language_model.layers.0.mlp.up_proj.weight"
+    stored = load_file(copy / "model.safetensors")
+    (key,) = (key for key in stored if "vision" not in key and key.endswith("layers.0.mlp.up_proj.weight"))
+    stored[key][3, 2] = value
+    save_file(stored, copy / "model.safetensors", metadata={"format": "pt"})
+    refused(lambda: load(copy, "cpu"), f"{copy}: {name} holds numbers that are not finite (NaN or infinity)")
+
+
+def test_an_adapter_that_is_no_numbers(adapter: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
+    name = "base_model.model.model.language_model.layers.1.mlp.up_proj.lora_B.weight"
+    folder = changed(adapter[0], tmp_path / "nan", lambda stored: {**stored, name: stored[name] * float("nan")})
+    refused(lambda: with_adapter(random_bundle(), folder), f"{folder}: {name} holds numbers that are not finite")
+
+
+def test_finite_in_every_precision() -> None:
+    from pytest_mllmu.models.finite import not_finite
+
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        sound = torch.full((4,), torch.finfo(dtype).max, dtype=dtype)  # whose sum is not
+        assert not_finite([("a", sound), ("none", sound[:0]), ("whole", torch.tensor([1])), ("far", sound.to("meta"))]) == ""
+        assert not_finite([("a", sound), ("b", sound * 2)]) == "b"
+
+
+def test_its_own_code_is_not_run(copy: Path) -> None:
+    """Named in every place where transformers looks for it, and lying beside the weights."""
+    (copy / "evil.py").write_text(f"open({str(copy / 'ran')!r}, 'w')\n", encoding="utf-8")
+    for name in ("config.json", "tokenizer_config.json", "processor_config.json"):
+        named = dict.fromkeys(("AutoConfig", "AutoModelForImageTextToText", "AutoProcessor", "AutoImageProcessor"), "evil.Evil")
+        row = json.loads((copy / name).read_text(encoding="utf-8"))
+        (copy / name).write_text(json.dumps(row | {"auto_map": named | {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}}), encoding="utf-8")
+    assert same(weights(load(copy, "cpu").model), weights(random_bundle().model))
+    assert not (copy / "ran").exists()

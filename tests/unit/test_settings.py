@@ -17,6 +17,7 @@ from pytest_mllmu.embedded import tiny
 from pytest_mllmu.errors import SettingsError
 from pytest_mllmu.options import OPTIONS
 from pytest_mllmu.settings import Settings, check_flags, resolve
+from tests.checkpoints import adapter, whole
 
 
 def chosen(given: Mapping[str, Any] | None = None, ini: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -224,3 +225,42 @@ def test_flash_attention_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("pytest_mllmu.settings.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"^--mllmu-attention: flash_attention_2 needs the package flash-attn, which is not installed; take"):
         resolve({"method": "ga", "attention": "flash_attention_2"}, lambda key: None, {})
+
+
+# --- checkpoints that are handed in ---
+
+
+def test_a_vanilla_checkpoint_says_what_the_models_are_like(tmp_path: Path) -> None:
+    """Else a 7B model would be asked as if it were tiny-llava: on the CPU, with two threads and embedded hyper-parameters."""
+    vanilla = whole(tmp_path / "vanilla")
+    found = chosen({"vanilla": str(vanilla), "candidate": str(tmp_path)})
+    assert (found.model, found.embedded, found.baseless) == (str(vanilla), False, True)
+    assert chosen({"vanilla": str(vanilla), "method": "ga"}).model == str(vanilla)
+    for said in ({"model": "tiny-llava"}, {"model": str(tmp_path)}):
+        found = chosen({"vanilla": str(vanilla), "candidate": str(tmp_path), **said})
+        assert (found.model, found.baseless) == (said["model"], False)
+    assert not chosen({"vanilla": str(vanilla), "candidate": "vanilla"}, environment={"MLLMU_MODEL": "tiny-idefics2"}).baseless
+    assert chosen({"candidate": str(tmp_path)}).model == "tiny-llava"
+    assert chosen(environment={"MLLMU_VANILLA": str(vanilla)}).model == "tiny-llava"  # nothing is on trial
+
+
+def test_what_needs_a_base(tmp_path: Path) -> None:
+    vanilla, lora = whole(tmp_path / "vanilla"), adapter(tmp_path / "lora")
+    cases = {
+        rf"--mllmu-vanilla: {lora} is a LoRA adapter; --mllmu-model gives the model that it was trained on": {"vanilla": str(lora), "method": "ga"},
+        r"--mllmu-candidate=base: there is no base: --mllmu-vanilla gives": {"vanilla": str(vanilla), "candidate": "base"},
+        r"--mllmu-oracle=build: there is no base": {"vanilla": str(vanilla), "candidate": str(lora), "oracle": "build"},
+        rf"--mllmu-oracle: {lora} is a LoRA adapter on the base, and there is no": {"vanilla": str(vanilla), "method": "none", "oracle": str(lora)},
+    }
+    for said, given in cases.items():
+        with pytest.raises(SettingsError, match=f"^{said}"):
+            chosen(given)
+        assert chosen({**given, "model": "tiny-llava"}).model == "tiny-llava"
+
+
+def test_an_adapter_is_told_by_its_weights(tmp_path: Path) -> None:
+    """Some trainers write the configuration of the base beside it."""
+    lora = adapter(tmp_path / "lora")
+    (lora / "config.json").write_text("{}")
+    with pytest.raises(SettingsError, match="is a LoRA adapter"):
+        chosen({"vanilla": str(lora), "method": "ga"})
