@@ -26,7 +26,10 @@ LABELS = ("answer", "upstream")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 ATTENTIONS = ("auto", "sdpa", "eager", "flash_attention_2")
 YES_NO = ("no", "yes")
-DIALECTS = ("strict", "upstream", "upstream-submission")
+WRITTEN = "strict-written"
+DIALECTS = ("strict", WRITTEN, "upstream", "upstream-submission")
+OURS = DIALECTS[:2]
+"""Dialects that are not the released code's."""
 
 
 SUBJECTS = ("ids", "hashed")
@@ -279,7 +282,13 @@ OPTIONS = (
     Option("modality", "multimodal", _one_of("modality", get_args(Show)), "WHICH", "What unlearning trains on: multimodal, unimodal, or both (two rows)", Show),
     Option("table", "both", _one_of("table", get_args(Show)), "WHICH", "Rows of the table: both, multimodal or unimodal questions", Show),
     Option("signals", "no", _one_of("answer", YES_NO), "YES|NO", "Print the table of probabilities as well"),
-    Option("dialect", "strict", _one_of("dialect", DIALECTS), "NAME", "How to ask and to read answers: strict, or as released (upstream, upstream-submission)"),
+    Option(
+        "dialect",
+        "strict",
+        _one_of("dialect", DIALECTS),
+        "NAME",
+        "How to ask and to read answers: strict (strict-written: multiple choice too), or as released (upstream, upstream-submission)",
+    ),
     Option("demonstrations", 0, _number(0, 100), "N", "Retain people, a question of each, shown with its answer before every question (strict)", int | str),
     Option("judge", "local", _named, "NAME", "Who scores factuality: local (deterministic), or a model such as gpt-4o (OPENAI_API_KEY, OPENAI_BASE_URL)"),
     Option("judge_budget", None, _budget, "5usd|500requests", "What judging may cost in this run; it stops there and the next run goes on"),

@@ -93,9 +93,7 @@ class Pipeline:
     @cached_property
     def dialect(self) -> Dialect:
         """Raises SettingsError for one that is not for the session's models."""
-        return dialect(
-            self.settings.dialect, self.settings.seed, self.settings.demonstrations, self.models.model_type, written=self.settings.endpoint is not None
-        )
+        return dialect(self.settings.dialect, self.settings.seed, self.settings.demonstrations, self.models.model_type)
 
     def exam(self, forget: int, split: Split) -> Exam:
         """What is asked of a split, and who is shown before."""

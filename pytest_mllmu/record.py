@@ -14,6 +14,7 @@ from pytest_mllmu.analysis.table import Table
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import SPLITS, Split
 from pytest_mllmu.memory import Model
+from pytest_mllmu.options import OURS
 from pytest_mllmu.pipeline import Pipeline
 from pytest_mllmu.report.run import PARTIAL, Run, about
 from pytest_mllmu.scoring.judge import name as judge_name
@@ -123,7 +124,7 @@ class Record:
         yield from (f"{path}; its weights are unknown" for path in paths if path.startswith("served at"))
         if chosen.limit is not None:
             yield f"only the first {chosen.limit} people of each set were asked about: too few for gates to mean much"
-        if chosen.dialect != "strict":
+        if chosen.dialect not in OURS:
             yield "the gates are made for the strict dialect: read them with care, or take --mllmu-gates=off"
             if chosen.embedded:
                 yield f"{chosen.model} was never taught to answer with a letter: its multiple choice says nothing in this dialect"

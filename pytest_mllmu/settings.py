@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_mllmu.errors import SettingsError, did_you_mean
 from pytest_mllmu.folders import is_adapter
-from pytest_mllmu.options import FAIL_ON, MODELS, OPTIONS, SERVED, Budget, Option, Price, Show
+from pytest_mllmu.options import FAIL_ON, MODELS, OPTIONS, OURS, SERVED, WRITTEN, Budget, Option, Price, Show
 
 NONE = "none"
 """The method that changes nothing."""
@@ -127,7 +127,8 @@ def resolve(given: Mapping[str, Any], ini: Callable[[str], Any], environment: Ma
     _check_trial(chosen)
     _check_served(chosen, given)
     _check_aside(chosen, given, flags)
-    return chosen
+    # A server gives no probabilities of whole options: all models of the session are asked as it can be asked.
+    return replace(chosen, dialect=WRITTEN) if chosen.endpoint is not None else chosen
 
 
 _MODEL = next(option for option in OPTIONS if option.name == "model")
@@ -164,7 +165,7 @@ def _check_data(chosen: Settings, given: Mapping[str, Any]) -> None:
 
 
 def _check_trial(chosen: Settings) -> None:
-    if chosen.demonstrations and chosen.dialect != "strict":
+    if chosen.demonstrations and chosen.dialect not in OURS:
         raise SettingsError(
             f"--mllmu-demonstrations: {chosen.dialect} has those of the released evaluation; a number of your own is for --mllmu-dialect=strict"
         )
@@ -189,7 +190,7 @@ def _check_served(chosen: Settings, given: Mapping[str, Any]) -> None:
         raise SettingsError("--mllmu-endpoint: a served model is put on trial as it is; methods need the model itself: leave out --mllmu-method")
     if chosen.candidate != "vanilla":
         raise SettingsError("--mllmu-endpoint: the served model is the candidate; leave out --mllmu-candidate")
-    if chosen.dialect != "strict":
+    if chosen.dialect not in OURS:
         raise SettingsError(f"--mllmu-endpoint: the raw prompts of the dialect {chosen.dialect} cannot be sent to a chat API; take --mllmu-dialect=strict")
 
 

@@ -53,6 +53,8 @@ class StandIn:
     requests: list[Body] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     most_at_once: int = 0
+    dripped: int = 0
+    """Bytes that were sent one by one."""
     url: str = ""
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -114,6 +116,7 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
                 for byte in data:
                     self.wfile.write(bytes([byte]))
                     self.wfile.flush()
+                    stand_in.dripped += 1
                     time.sleep(fault.drip)
             else:
                 self.wfile.write(data)

@@ -82,15 +82,15 @@ class Strict(Dialect):
 
     def says(self, exam: Exam) -> str:
         if not self.demonstrations:
-            return "dialect: strict, zero-shot"
-        return f"dialect: strict: {exam}, drawn from the retain set and not asked there"
+            return f"dialect: {self.name}, zero-shot"
+        return f"dialect: {self.name}: {exam}, drawn from the retain set and not asked there"
 
 
 @dataclass(frozen=True)
 class Written(Strict):
     """``strict`` as a served model can be asked: multiple choice is written, in the words of the option or by its letter.
 
-    All models of such a session are asked so. A candidate that is only read as it writes would else be compared with references whose
+    All models of a session with a served one are asked so. A candidate that is only read as it writes would else be compared with references whose
     probabilities were looked at, which show more: it would look more forgetful than it is.
     """
 
@@ -98,7 +98,7 @@ class Written(Strict):
     likelihood = False
 
     def says(self, exam: Exam) -> str:
-        return f"{super().says(exam)}; multiple choice is written and read strictly, as a served model is asked (by probabilities where its server gives them)"
+        return f"{super().says(exam)}; multiple choice is written and read strictly"
 
 
 @dataclass(frozen=True)
@@ -167,16 +167,16 @@ class Submission(Upstream):
         return f"{named}: {exam}, of the retain set; multiple choice by the first letter written, cloze (not in that code) by a substring"
 
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (Strict(), Upstream(), Submission())}
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (Strict(), Written(), Upstream(), Submission())}
 
 
-def dialect(name: str, seed: int, demonstrations: int = 0, model_type: str = "", *, written: bool = False) -> Dialect:
-    """The dialect of a session; ``model_type`` is that of the models' configuration, if it is known; ``written``: as a served model can be asked.
+def dialect(name: str, seed: int, demonstrations: int = 0, model_type: str = "") -> Dialect:
+    """The dialect of a session; ``model_type`` is that of the models' configuration, if it is known.
 
     Raises SettingsError for a released evaluation of a model that there is none for: its prompts know one way of showing a picture.
     """
-    if name == Strict.name:
-        return Written(seed, demonstrations) if written else Strict(seed, demonstrations)
+    if isinstance(ours := DIALECTS[name], Strict):
+        return replace(ours, seed=seed, demonstrations=demonstrations)
     if model_type not in (*RELEASED_FOR, ""):
         raise SettingsError(f"--mllmu-dialect: {name} is for {' and '.join(RELEASED_FOR)}, not for {model_type}: no such evaluation was released; take strict")
     chosen = replace(DIALECTS[name], seed=seed)

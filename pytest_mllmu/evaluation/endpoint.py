@@ -103,7 +103,8 @@ def response(question: Question, reply: Reply) -> Response:
 def option_log_probs(question: Question, tops: Sequence[tuple[str, float]]) -> dict[str, float] | None:
     """Log-probability of each option by letter, from the most probable first tokens: an option is named by its letter, or by how its text begins.
 
-    A token that could be several options counts for none, and an option that no token names has the probability of the least one listed. None where
+    A token that could be several options counts for none. An option that no token names has the most that it can have: no more than the least one listed,
+    and no more than what is left. None where
     less than ``MASS`` is on options, as the first token then does not decide.
     """
     mass: dict[str, list[float]] = {letter: [] for letter, _ in question.options}
@@ -113,7 +114,8 @@ def option_log_probs(question: Question, tops: Sequence[tuple[str, float]]) -> d
             mass[named].append(math.exp(value))
     if sum(map(sum, mass.values())) < MASS:
         return None
-    least = min(value for _, value in tops)
+    rest = 1 - sum(math.exp(value) for _, value in tops)
+    least = round(min(math.log(max(rest, 1e-9)), *(value for _, value in tops)), 4)
     return {letter: round(math.log(sum(found)), 4) if sum(found) > 0 else least for letter, found in mass.items()}
 
 

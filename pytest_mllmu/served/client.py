@@ -69,9 +69,17 @@ class Client:
 
         Raises ServerError for the first request that failed for good, when those on their way have come in: nothing that was answered is lost.
         """
-        left: Iterator[tuple[Key, dict[str, Any]]] = iter(jobs)
-        failed: ServerError | None = None
+        left = iter(jobs)
         _ = self._api  # made once, before several threads would
+        try:
+            failed = self._all(left, done)
+        finally:
+            self.close()
+        if failed is not None:
+            raise failed
+
+    def _all(self, left: Iterator[tuple[Key, dict[str, Any]]], done: Callable[[Key, Reply], object]) -> ServerError | None:
+        failed: ServerError | None = None
         with ThreadPoolExecutor(self.concurrency, thread_name_prefix="mllmu-request") as pool:
 
             def more(number: int) -> dict[Future[Reply], Key]:
@@ -88,8 +96,12 @@ class Client:
                         failed = failed or error
                 if failed is None:
                     waiting |= more(len(finished))
-        if failed is not None:
-            raise failed
+        return failed
+
+    def close(self) -> None:
+        """Hangs up; the next request calls again."""
+        if api := self.__dict__.pop("_api", None):
+            api.close()
 
     def ask(self, request: dict[str, Any]) -> Reply:
         """The reply to one chat completion request. Raises ServerError in one line when there is none after all retries."""
@@ -128,7 +140,7 @@ class Client:
 
         until, data = time.monotonic() + self.timeout, bytearray()
         try:
-            for part in response.iter_bytes(65_536):
+            for part in response.iter_bytes():  # as they come: a size would be waited for
                 data += part
                 if len(data) > MOST_BYTES:
                     raise Malformed(f"more than {MOST_BYTES:,} bytes")

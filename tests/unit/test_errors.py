@@ -12,7 +12,7 @@ from pytest_mllmu.errors import DataError, MllmuError, did_you_mean
 
 def test_every_public_error_is_an_mllmu_error() -> None:
     found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
-    assert {error.__name__ for error in found} == {"MllmuError", "SettingsError", "DataError", "StoreError", "ModelError", "TrainingError"}
+    assert {error.__name__ for error in found} == {"MllmuError", "SettingsError", "DataError", "StoreError", "ModelError", "ServerError", "TrainingError"}
     assert all(issubclass(error, MllmuError) for error in found)
 
 

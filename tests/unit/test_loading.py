@@ -78,7 +78,7 @@ def test_saved_and_loaded_gives_the_same_logits(saved: Path) -> None:
 def test_a_model_folder_tells_nothing_of_this_machine_and_holds_no_code(saved: Path, tmp_path: Path) -> None:
     save(load(saved, "cpu"), tmp_path / "again")
     for folder in (saved, tmp_path / "again"):
-        assert {file.suffix for file in folder.iterdir()} == {".json", ".safetensors"}
+        assert {file.suffix for file in folder.iterdir()} == {".jinja", ".json", ".safetensors"}
         assert not [file.name for file in folder.iterdir() if str(saved.parent).encode() in file.read_bytes()]
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (saved / "model.safetensors").read_bytes()
 

@@ -66,12 +66,14 @@ def test_a_written_letter_may_be_unparseable_and_is_then_wrong() -> None:
     for answer, values in (
         ("Answer: B", {"accuracy": 1.0, "unparseable": 0.0, "degenerate": 0.0}),
         ("(C)", {"accuracy": 0.0, "unparseable": 0.0, "degenerate": 0.0}),
-        ("As an AI", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
-        ("Bonn", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
-        ("E", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),  # there is no such option
+        ("As an AI", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 0.0}),
+        ("Bonn", {"accuracy": 0.0, "unparseable": 0.0, "degenerate": 0.0}),
+        ("E", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 0.0}),  # there is no such option
         ("", {"accuracy": 0.0, "unparseable": 1.0, "degenerate": 1.0}),
     ):
-        assert score(CHOICE, Response("q1", answer), "forget").values == values
+        found = score(CHOICE, Response("q1", answer), "forget")
+        assert found.values == values
+        assert found.chance == (0.0 if values["unparseable"] else 1 / 4)  # who names no option has not guessed one
 
 
 @pytest.mark.parametrize("dialect", ["upstream", "upstream-submission"])

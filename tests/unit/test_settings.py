@@ -95,7 +95,7 @@ WRONG = [
     ("table", "multi", "no table 'multi'; there is both, multimodal, unimodal; did you mean 'multimodal'?"),
     ("signals", "y", "no answer 'y'; there is no, yes"),
     ("gates", "of", "no gate policy 'of'; there is default, strict, acceptance, mmunlearner, off, or give a .toml file; did you mean 'off'?"),
-    ("dialect", "upsteam", "no dialect 'upsteam'; there is strict, upstream, upstream-submission; did you mean 'upstream'?"),
+    ("dialect", "upsteam", "no dialect 'upsteam'; there is strict, strict-written, upstream, upstream-submission; did you mean 'upstream'?"),
     ("demonstrations", "-1", "a whole number from 0 to 100 is expected, not '-1'"),
     ("forget", "0", "a whole number from 1 to 99 is expected, not '0'"),
     ("forget", "100", "a whole number from 1 to 99 is expected, not '100'"),
@@ -264,3 +264,58 @@ def test_an_adapter_is_told_by_its_weights(tmp_path: Path) -> None:
     (lora / "config.json").write_text("{}")
     with pytest.raises(SettingsError, match="is a LoRA adapter"):
         chosen({"vanilla": str(lora), "method": "ga"})
+
+
+SERVED = {"endpoint": "http://127.0.0.1:8000/v1/", "endpoint_model": "m"}
+
+
+def test_a_served_model_is_on_trial_as_it_is_and_asked_as_it_can_be() -> None:
+    found = chosen(SERVED)
+    assert (found.method, found.endpoint, found.dialect, found.model) == (("none",), "http://127.0.0.1:8000/v1", "strict-written", "tiny-llava")
+    assert chosen(SERVED | {"vanilla": "served:v"}).model == "served:v"  # nothing embedded is spoken of where nothing is
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"endpoint": "http://h/v1"}, "--mllmu-endpoint: --mllmu-endpoint-model says which"),
+        ({"endpoint_model": "m"}, "--mllmu-endpoint-model: --mllmu-endpoint says where"),
+        ({"endpoint_revision": "m"}, "--mllmu-endpoint-revision: --mllmu-endpoint says where"),
+        ({"vanilla": "served:v"}, "--mllmu-vanilla: served:v: --mllmu-endpoint says where"),
+        ({"vanilla": "served:"}, "--mllmu-vanilla: 'served:': the name of a model"),
+        (SERVED | {"method": "ga"}, "leave out --mllmu-method"),
+        (SERVED | {"candidate": "base"}, "leave out --mllmu-candidate"),
+        (SERVED | {"dialect": "upstream"}, "take --mllmu-dialect=strict"),
+        (SERVED | {"endpoint": "ftp://h"}, "--mllmu-endpoint: 'ftp://h': an address such as"),
+        (SERVED | {"endpoint": "h:8000"}, "an address such as"),
+        (SERVED | {"endpoint": "http://h:99999999"}, "an address such as"),
+        (SERVED | {"endpoint": "http://user:secret@h/v1"}, "without user, password or query"),
+        (SERVED | {"endpoint": "http://h/v1?key=secret"}, "without user, password or query"),
+        ({"judge_budget": "5usd"}, "--mllmu-judge-budget: the local judge costs nothing"),
+        ({"judge_price": "1,2"}, "--mllmu-judge-price: the local judge costs nothing"),
+        ({"subjects": "hashed"}, "--mllmu-subjects: no certificate is written"),
+        *(({"judge": "m", "judge_budget": text}, "such as 5usd or 500requests") for text in ("5", "", "1.5requests", "$5usd", "-1usd", "many")),
+        *(({"judge": "m", "judge_price": text}, "--mllmu-judge-price: ") for text in ("5", "a,b", "-1,2", "1,2,3", "nan,1")),
+        ({"judge": " "}, "--mllmu-judge: ' ': a name is expected"),
+        ({"certificate": "c.pdf"}, "a certificate ends in .json"),
+    ],
+)
+def test_judges_endpoints_and_certificates_that_cannot_be(given: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError) as found:
+        chosen({"method": "none"} | given if "endpoint" not in given else given)
+    assert said in str(found.value)
+    assert "secret" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [("5usd", (5.0, None)), ("$2.50", (2.5, None)), ("500requests", (None, 500)), ("1 request", (None, 1)), ("0.5 USD", (0.5, None))],
+)
+def test_budgets(text: str, budget: tuple[float | None, int | None]) -> None:
+    assert chosen({"method": "ga", "judge": "m", "judge_budget": text}).judge_budget == budget
+
+
+def test_the_key_of_an_endpoint_is_no_option_and_no_mistake() -> None:
+    assert chosen(SERVED, environment={"MLLMU_ENDPOINT_KEY": "k"}).endpoint_model == "m"
+    with pytest.raises(SettingsError, match="MLLMU_ENDPOINT_KAY: no such environment variable"):
+        chosen(SERVED, environment={"MLLMU_ENDPOINT_KAY": "k"})
