@@ -1,0 +1,118 @@
+"""Whether a certificate is as it was written, and whether its verdicts follow from its answers. No model, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_mllmu import __version__
+from pytest_mllmu.analysis.verdicts import count as counted
+from pytest_mllmu.certificate import canonical
+from pytest_mllmu.certificate.evidence import score_rows
+from pytest_mllmu.certificate.markdown import render
+from pytest_mllmu.certificate.pseudonyms import renamed
+from pytest_mllmu.certificate.recomputing import Scores, differences, findings, from_answers, from_scores, unlike_scores
+from pytest_mllmu.errors import StoreError
+
+HERE, APART = "here", "apart"
+"""Where the answers are."""
+MOST = 10
+"""Differences that are spelled out."""
+WIDEST = 400
+"""Characters of a line: what a forged file says may be long."""
+NO_SIGNATURE = (
+    "a digest is no signature: who can write the file can compute it anew; whether it is the issuer's own is shown by a signature "
+    "(gpg --detach-sign FILE, or ssh-keygen -Y sign -n mllmu -f KEY FILE)"
+)
+
+
+@dataclass
+class Checked:
+    """``differences``: what is not as it should be; none is verified. ``what`` was checked, and what beside is to be said."""
+
+    differences: list[str] = field(default_factory=list)
+    what: str = ""
+    remarks: list[str] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """For a terminal, which obeys escapes: only what can be printed."""
+        for line in self.differences[:MOST]:
+            yield _printable(line)
+        if len(self.differences) > MOST:
+            yield f"... and {len(self.differences) - MOST} more"
+        count = len(self.differences)
+        result = f"NOT VERIFIED, {counted(count, 'difference')}" if count else "all as written"
+        yield f"{self.what}: {result}"
+        yield from map(_printable, self.remarks)
+
+
+def verify(path: Path) -> Checked:
+    """Raises StoreError when the file is no certificate at all."""
+    content, document = canonical.read(path)
+    checked = Checked(canonical.faults(content, document), "nothing could be recomputed")
+    try:
+        scores = _scores(path, document, checked)
+        found = findings(document, scores)
+        checked.differences += differences(document, found)
+        answers = sum(map(len, scores.values()))
+        apart = "" if document["evidence"]["kept"] == HERE or checked.what == APART else "the scores of "
+        where = f", which lie beside it in {document['evidence']['file']}" if checked.what == APART else ""
+        checked.what = f"{len(found.verdicts)} verdicts recomputed from {apart}{answers:,} answers of {len(scores)} models{where}"
+        checked.remarks += _versions(document)
+        checked.differences += _markdown(path, document, checked)
+    except Exception as error:  # a forged file can break anything, and must not look like a mistake of ours
+        checked.differences.append(f"it cannot be recomputed: {error if isinstance(error, StoreError) else repr(error)}")
+        checked.what = "nothing could be recomputed"
+    checked.remarks.append(NO_SIGNATURE.replace("FILE", path.name))
+    return checked
+
+
+def _scores(path: Path, document: Mapping[str, Any], checked: Checked) -> Scores:
+    """Of the answers, wherever they are; else those that the certificate holds."""
+    evidence = document["evidence"]
+    if evidence["kept"] == HERE:
+        return from_answers(document, evidence["rows"])
+    scores = from_scores(document)
+    file = path.parent / Path(evidence["file"]).name
+    if not file.is_file():
+        checked.remarks.append(f"the verdicts were recomputed from scores: the answers are kept elsewhere, in {file.name} (sha256 {evidence['sha256']})")
+    elif hashlib.sha256(content := file.read_bytes()).hexdigest() != evidence["sha256"]:
+        checked.differences.append(f"{file.name} is not the file that the certificate was written with: its sha256 is another")
+    else:
+        checked.differences += _apart(document, content)
+        checked.what = APART
+    return scores
+
+
+def _apart(document: Mapping[str, Any], content: bytes) -> Iterator[str]:
+    """What the answers that are kept apart say otherwise than the certificate."""
+    head, *rows = [json.loads(line) for line in content.decode("utf-8").splitlines()]
+    scores = from_answers(document, rows)
+    names = renamed(scores.values(), head["people"], head["salt"])
+    if sorted(names.people[person] for person in head["people"]) != document["subjects"]["people"]:
+        yield "subjects: the people of the answers are others than those of the certificate"
+    yield from unlike_scores(document["scores"], score_rows({name: names.scores(part) for name, part in scores.items()}))
+
+
+def _versions(document: Mapping[str, Any]) -> list[str]:
+    wrote = document["versions"]["pytest-mllmu"]
+    return [] if wrote == __version__ else [f"written by pytest-mllmu {wrote}, verified by {__version__}: a difference may be one between the two"]
+
+
+def _markdown(path: Path, document: Mapping[str, Any], checked: Checked) -> Sequence[str]:
+    """What people read is the page beside it."""
+    page = path.with_suffix(".md")
+    if not page.is_file() or page.read_bytes() == canonical.encoded(render(document, path.name)):
+        return []
+    if checked.remarks and document["versions"]["pytest-mllmu"] != __version__:
+        return []  # another version may word it in another way
+    return [f"{page.name} does not say what {path.name} says"]
+
+
+def _printable(line: str) -> str:
+    plain = "".join(letter if letter.isprintable() else " " for letter in line)
+    return plain if len(plain) <= WIDEST else f"{plain[:WIDEST]}..."
