@@ -40,15 +40,19 @@ def certify(record: Record, run: Run, path: Path) -> str:
     """
     if left_out := list(record.not_judged()):
         raise StoreError(f"{FEWER}, not {', '.join(left_out[:5])}{' and more' if len(left_out) > 5 else ''}")
-    draft = Draft.of(record, run)
-    document, private = draft.hashed(path) if record.settings.subjects == "hashed" else draft.named()
-    whole = canonical.sealed({**document, "not_tested": list(not_tested(document, record.settings.limit))})
+    return write(Draft.of(record, run), path)
+
+
+def write(draft: Draft, path: Path) -> str:
+    """As ``certify``, of what was put together."""
+    document, private = draft.hashed(path) if draft.document["subjects"]["named"] == "hashed" else draft.named()
+    whole = canonical.sealed({**document, "not_tested": list(not_tested(document))})
     if private:
         write_text(path.with_suffix(".evidence.jsonl"), private, private=True)
     write_text(path, [canonical.render(whole)])
     write_text(path.with_suffix(".md"), [markdown.render(whole, path.name)])
     beside = f", the answers to {path.with_suffix('.evidence.jsonl')}" if private else ""
-    return f"certificate written to {path} ({whole['outcome']} under the policy {run.policy['name']}){beside}"
+    return f"certificate written to {path} ({whole['outcome']} under the policy {whole['policy']['name']}){beside}"
 
 
 def line_of(row: Mapping[str, Any]) -> str:
@@ -65,6 +69,8 @@ class Draft:
     forgotten: tuple[str, ...]
     not_asked: tuple[str, ...]
     shown: dict[str, Any]
+    drawn: bool
+    """Whether the seed chose the people: with it, and with everybody's ids, anybody can draw them again."""
 
     @classmethod
     def of(cls, record: Record, run: Run) -> Draft:
@@ -74,9 +80,11 @@ class Draft:
         models = models_of(record)
         candidate = models["candidate"]
         asked = {profile.id for profile in pipeline.people(candidate, "forget")}
+        listed = settings.data != "synthetic" and (Path(settings.data).expanduser() / f"forget_{percent}").is_dir()
+        how = f"those of the data's own list forget_{percent}" if listed else f"{percent}%, drawn with the seed"
         document = {
             "certificate_schema": canonical.SCHEMA,
-            "subjects": {"n": len(benchmark.forget_ids), "percent": percent, "named": settings.subjects, "origin": _drawn(record)},
+            "subjects": {"n": len(benchmark.forget_ids), "percent": percent, "named": settings.subjects, "origin": how, "of": len(benchmark.profiles)},
             "policy": run.policy,
             "tested": {"limit": settings.limit, **{key: str(run.settings[key]) for key in ("device", "dtype", "quantize")}},
             "notes": list(run.notes),
@@ -93,22 +101,32 @@ class Draft:
             "issued": issued(),
         }
         not_asked = tuple(person for person in benchmark.forget_ids if person not in asked)
-        return cls(jsonable(document), _rows(record, models, document["judge"]), run.verdicts, benchmark.forget_ids, not_asked, run.settings["shown"])
+        return cls(
+            jsonable(document),
+            _rows(record, models, str(run.settings["judge"])),
+            run.verdicts,
+            benchmark.forget_ids,
+            not_asked,
+            run.settings["shown"],
+            not listed,
+        )
 
     def named(self) -> tuple[dict[str, Any], list[str]]:
         """With everybody's id, and all questions and answers."""
         document = self._with(list(self.forgotten), list(self.not_asked), {"kept": HERE, "rows": self.rows})
         document["dialect"] = {**document["dialect"], "shown": jsonable(self.shown)}
+        document["subjects"]["origin"] += f" {self.document['seed']}" if self.drawn else ""
         return self._found(document, self._scores(), {}), []
 
     def hashed(self, path: Path) -> tuple[dict[str, Any], list[str]]:
-        """With pseudonyms, and scores only; the lines of the file that the rest is kept in."""
+        """With pseudonyms, and scores only; the lines of the file that the rest is kept in. The seed, which may tell who was drawn, is part of that."""
         salt, scores = secrets.token_hex(16), self._scores()
         names = renamed(scores.values(), self.forgotten, salt)
-        private = [line_of({"salt": salt, "people": list(self.forgotten), "certificate": path.name}), *map(line_of, self.rows)]
+        private = [line_of({"salt": salt, "people": list(self.forgotten), "seed": self.document["seed"]}), *map(line_of, self.rows)]
         digest = hashlib.sha256(canonical.encoded("".join(private))).hexdigest()
         people, not_asked = (sorted(names.people[person] for person in part) for part in (self.forgotten, self.not_asked))
         document = self._with(people, not_asked, {"kept": APART, "file": path.with_suffix(".evidence.jsonl").name, "sha256": digest})
+        document["seed"] = None
         scores = {name: names.scores(part) for name, part in scores.items()}
         return {**self._found(document, scores, names.people), "scores": score_rows(scores)}, private
 
@@ -151,7 +169,7 @@ def models_of(record: Record) -> dict[str, Model]:
 def _told(role: str, models: Mapping[str, Model], record: Record) -> dict[str, Any]:
     """``answers``: under which role the model's answers are stored, once however many roles it has."""
     model = models[role]
-    twin = next(other for other in reversed(models) if (models[other].key, models[other].system) == (model.key, model.system))
+    twin = next(other for other in reversed(list(models)) if (models[other].key, models[other].system) == (model.key, model.system))
     return {"title": model.title, "answers": twin, **origin(model, record.pipeline.store)}
 
 
@@ -159,7 +177,7 @@ def _rows(record: Record, models: Mapping[str, Model], judge: str) -> list[dict[
     """Every question that was asked, with the answers of all models."""
     pipeline, rows = record.pipeline, []
     told = {models[role].key + models[role].system: role for role in models}  # the last of several roles, as in _told
-    asked = {model.role if model.role in models else "candidate": splits for model, splits in record.asked()}
+    asked = {model.role: splits for model, splits in record.asked()}
     for split in SPLITS:
         answers = {role: pipeline.responses(models[role], split) for role in told.values() if split in asked[role]}
         grades = {role: {score.question: score.values.get("factuality") for score in pipeline.scores(models[role], split)} for role in answers}
@@ -167,15 +185,6 @@ def _rows(record: Record, models: Mapping[str, Model], judge: str) -> list[dict[
             found = {role: (part[question.id], None if judge == LOCAL else grades[role][question.id]) for role, part in answers.items()}
             rows += [row_of(question, split, found, judge)] if found else []
     return rows
-
-
-def _drawn(record: Record) -> str:
-    """Who chose the people."""
-    settings, (percent,) = record.settings, record.settings.forget
-    whole = len(record.pipeline.benchmark_of(percent).profiles)
-    if settings.data != "synthetic" and (Path(settings.data).expanduser() / f"forget_{percent}").is_dir():
-        return f"those of the data's own list forget_{percent}, of {whole} people"
-    return f"{percent}% of {whole} people, drawn with the seed {settings.seed}"
 
 
 def issued() -> str:

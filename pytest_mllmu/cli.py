@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser("verify", help="recompute every verdict of a certificate from its answers; exit code 1 when something was altered")
     verify.add_argument("certificate", metavar="FILE", type=Path, help="the .json that --mllmu-certificate wrote")
+    verify.add_argument("--model", metavar="DIR", type=Path, help="the folder of a model that shall be the one the certificate is about")
     verify.set_defaults(run=_verify)
     return parser
 
@@ -131,7 +132,7 @@ def _promote(given: argparse.Namespace) -> int:
 def _verify(given: argparse.Namespace) -> int:
     from pytest_mllmu.certificate.verifying import verify
 
-    checked = verify(given.certificate)
+    checked = verify(given.certificate, given.model)
     for line in checked.lines():
         print(line)
     return WORSE if checked.differences else 0

@@ -252,6 +252,10 @@ class LineUp:
         return {**held, "kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
 
 
+DECIDING = (".safetensors", ".json", ".jinja", ".model", ".txt")
+"""Endings of the files of a checkpoint that can decide what it answers."""
+
+
 def _model_type(folder: str) -> str:
     try:
         return str(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
@@ -262,7 +266,7 @@ def _model_type(folder: str) -> str:
 @cache
 def contents(folder: Path) -> dict[str, str]:
     """sha256 of each file of a checkpoint that can decide what it answers."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt") and path.is_file())
+    files = sorted(path for path in folder.iterdir() if path.suffix in DECIDING and path.is_file())
     digests = {}
     for path in files:
         with path.open("rb") as file:

@@ -81,7 +81,8 @@ def score_rows(scores: Mapping[str, Sequence[Score]]) -> list[dict[str, Any]]:
             row = one.to_json()
             values = row.pop("values")
             rows.setdefault((one.split, one.question), {**row, "values": {}})["values"][name] = values
-    return [rows[place] for place in sorted(rows, key=lambda place: (SPLITS.index(place[0]), place[1]))]  # type: ignore[arg-type]
+    order: dict[str, int] = {split: number for number, split in enumerate(SPLITS)}
+    return [rows[place] for place in sorted(rows, key=lambda place: (order[place[0]], place[1]))]
 
 
 def scores_from(rows: Sequence[Mapping[str, Any]], name: str) -> list[Score]:

@@ -86,10 +86,11 @@ def statement(case: Case, verdicts: Sequence[Verdict], scores: Sequence[Score], 
     model, name, red = case.titles["candidate"], case.policy.name, sum(verdict.red for verdict in verdicts)
     by_status = Counter(verdict.status for verdict in verdicts)
     counts = ", ".join(f"{by_status[status]} {status}" for status in ("pass", "fail", "inconclusive", "off") if by_status[status] or status != "off")
+    passing = ", which this policy lets pass" if by_status["inconclusive"] and outcome == "accepted" else ""
     if by_status.keys() <= {"off"}:
         says = f"Nothing is decided about the model {model}: the policy {name} judges nothing."
     elif outcome == "accepted":
-        says = f"The model {model} is accepted under the policy {name}: none of its {len(verdicts)} verdicts is red ({counts})."
+        says = f"The model {model} is accepted under the policy {name}: none of its {len(verdicts)} verdicts is red ({counts}{passing})."
     elif outcome == "refused":
         says = f"The model {model} is refused under the policy {name}: {red} of its {len(verdicts)} verdicts {'is' if red == 1 else 'are'} red ({counts})."
     else:

@@ -25,7 +25,7 @@ NEVER = (
 """What no run of this version tests."""
 
 
-def not_tested(document: Mapping[str, Any], limit: int | None) -> Iterator[str]:
+def not_tested(document: Mapping[str, Any]) -> Iterator[str]:
     """``document``: a certificate but for this list. The most particular comes first."""
     tested, policy = document["tested"], document["policy"]
     sets = {(row["split"], row["task"], row["modality"]) for row in tested["sets"]}
@@ -34,8 +34,10 @@ def not_tested(document: Mapping[str, Any], limit: int | None) -> Iterator[str]:
             yield f"{split}: {SETS[split]}: the data has no such set"
         elif lacking := [f"{task} {modality}" for task in TASKS for modality in MODALITIES if (split, task, modality) not in sets]:
             yield f"{split}: no question was asked of the kind {', '.join(lacking)}"
-    if limit is not None:
-        yield f"all people but the first {limit} of each set"
+    if tested["limit"] is not None:
+        yield f"all people but the first {tested['limit']} of each set"
+    if (twin := document["models"]["candidate"]["answers"]) != "candidate":
+        yield f"a model of its own: the model on trial is the {twin} itself, so that what is compared with the {twin} comes out alike by construction"
     if "oracle" not in document["models"]:
         yield "against an oracle (a model that never saw the people): there was none, and chance stands for it"
     if document["outcome"] != "refused" and (open_ := sum(row["status"] == "inconclusive" for row in document["verdicts"])):

@@ -42,7 +42,7 @@ def _head(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _subjects(subjects: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("## Who was to be forgotten", "", f"{subjects['n']} people: {escape(subjects['origin'])}.", "")
+    yield from ("## Who was to be forgotten", "", f"{subjects['n']} of {subjects['of']} people: {escape(subjects['origin'])}.", "")
     if subjects["named"] == "hashed":
         yield "They are named by a salted hash; the salt and the answers are kept apart."
         yield ""
@@ -154,7 +154,8 @@ def _conditions(document: Mapping[str, Any]) -> Iterator[str]:
     data = document["data"]
     yield from ("## Data and versions", "", f"- data: {escape(data['name'])}{' (synthetic)' if data['synthetic'] else ''}")
     yield from (f"- {escape(name)} sha256 `{_code(digest)}`" for name, digest in data["fingerprints"].items())
-    yield f"- seed {document['seed']}; {escape(document['dialect']['says'])}; factuality by the judge `{_code(document['judge'])}`"
+    seed = "seed kept apart" if document["seed"] is None else f"seed {document['seed']}"
+    yield f"- {seed}; {escape(document['dialect']['says'])}; factuality by the judge `{_code(document['judge'])}`"
     yield f"- {', '.join(f'{escape(name)} {escape(version)}' for name, version in sorted(document['versions'].items()))}"
     yield ""
 
@@ -164,7 +165,8 @@ def _how(document: Mapping[str, Any], name: str) -> Iterator[str]:
     if document["evidence"]["kept"] == "here":
         yield "This scores every answer in the certificate anew and judges the scores by the policy in it; any changed byte is found."
     else:
-        yield f"The answers are kept apart, in a file with sha256 `{_code(document['evidence']['sha256'])}`; without it the verdicts are recomputed from scores."
+        yield f"The answers are kept apart, in a file with sha256 `{_code(document['evidence']['sha256'])}`."
+        yield "Beside the certificate it is checked as well; without it the verdicts are recomputed from scores."
     yield "A digest is no signature: a signature of the issuer on the `.json` file shows who issued it."
     yield ""
     yield f"Digest of the certificate: `{_code(document['digest'])}`"

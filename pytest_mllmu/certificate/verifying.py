@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pytest_mllmu.certificate.markdown import render
 from pytest_mllmu.certificate.pseudonyms import renamed
 from pytest_mllmu.certificate.recomputing import Scores, differences, findings, from_answers, from_scores, unlike_scores
 from pytest_mllmu.errors import StoreError
+from pytest_mllmu.store import MANIFEST
 
 HERE, APART = "here", "apart"
 """Where the answers are."""
@@ -50,42 +51,47 @@ class Checked:
         yield from map(_printable, self.remarks)
 
 
-def verify(path: Path) -> Checked:
-    """Raises StoreError when the file is no certificate at all."""
+def verify(path: Path, model: Path | None = None) -> Checked:
+    """``model``: a folder that shall hold the model on trial. Raises StoreError when the file is no certificate at all."""
     content, document = canonical.read(path)
+    if model is not None and not model.is_dir():
+        raise StoreError(f"{model}: no folder of a model")
     checked = Checked(canonical.faults(content, document), "nothing could be recomputed")
     try:
-        scores = _scores(path, document, checked)
+        scores, before, after = _scores(path, document, checked)
         found = findings(document, scores)
         checked.differences += differences(document, found)
         answers = sum(map(len, scores.values()))
-        apart = "" if document["evidence"]["kept"] == HERE or checked.what == APART else "the scores of "
-        where = f", which lie beside it in {document['evidence']['file']}" if checked.what == APART else ""
-        checked.what = f"{len(found.verdicts)} verdicts recomputed from {apart}{answers:,} answers of {len(scores)} models{where}"
-        checked.remarks += _versions(document)
-        checked.differences += _markdown(path, document, checked)
+        checked.what = f"{counted(len(found.verdicts), 'verdict')} recomputed from {before}{answers:,} answers of {counted(len(scores), 'model')}{after}"
+        wrote = document["versions"]["pytest-mllmu"]
+        if wrote != __version__:
+            checked.remarks.append(f"written by pytest-mllmu {wrote}, verified by {__version__}: a difference may be one between the two")
+        checked.differences += _page(path, document, wrote == __version__)
+        if model is not None:
+            checked.differences += _other_model(document["models"]["candidate"]["files"], model)
+            checked.what += f", and the files of {model} compared"
     except Exception as error:  # a forged file can break anything, and must not look like a mistake of ours
         checked.differences.append(f"it cannot be recomputed: {error if isinstance(error, StoreError) else repr(error)}")
-        checked.what = "nothing could be recomputed"
     checked.remarks.append(NO_SIGNATURE.replace("FILE", path.name))
     return checked
 
 
-def _scores(path: Path, document: Mapping[str, Any], checked: Checked) -> Scores:
-    """Of the answers, wherever they are; else those that the certificate holds."""
+def _scores(path: Path, document: Mapping[str, Any], checked: Checked) -> tuple[Scores, str, str]:
+    """Of the answers, wherever they are; else those that the certificate holds. And what is said before and after their number."""
     evidence = document["evidence"]
     if evidence["kept"] == HERE:
-        return from_answers(document, evidence["rows"])
+        return from_answers(document, evidence["rows"]), "", ""
     scores = from_scores(document)
     file = path.parent / Path(evidence["file"]).name
     if not file.is_file():
         checked.remarks.append(f"the verdicts were recomputed from scores: the answers are kept elsewhere, in {file.name} (sha256 {evidence['sha256']})")
-    elif hashlib.sha256(content := file.read_bytes()).hexdigest() != evidence["sha256"]:
+        return scores, "the scores of ", ""
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != evidence["sha256"]:
         checked.differences.append(f"{file.name} is not the file that the certificate was written with: its sha256 is another")
-    else:
-        checked.differences += _apart(document, content)
-        checked.what = APART
-    return scores
+        return scores, "the scores of ", ""
+    checked.differences += _apart(document, content)
+    return scores, "", f" in {file.name}"
 
 
 def _apart(document: Mapping[str, Any], content: bytes) -> Iterator[str]:
@@ -98,19 +104,27 @@ def _apart(document: Mapping[str, Any], content: bytes) -> Iterator[str]:
     yield from unlike_scores(document["scores"], score_rows({name: names.scores(part) for name, part in scores.items()}))
 
 
-def _versions(document: Mapping[str, Any]) -> list[str]:
-    wrote = document["versions"]["pytest-mllmu"]
-    return [] if wrote == __version__ else [f"written by pytest-mllmu {wrote}, verified by {__version__}: a difference may be one between the two"]
-
-
-def _markdown(path: Path, document: Mapping[str, Any], checked: Checked) -> Sequence[str]:
-    """What people read is the page beside it."""
+def _page(path: Path, document: Mapping[str, Any], same_version: bool) -> Iterator[str]:
+    """What people read is the page beside it. Another version of this package may word it in another way."""
     page = path.with_suffix(".md")
-    if not page.is_file() or page.read_bytes() == canonical.encoded(render(document, path.name)):
-        return []
-    if checked.remarks and document["versions"]["pytest-mllmu"] != __version__:
-        return []  # another version may word it in another way
-    return [f"{page.name} does not say what {path.name} says"]
+    if same_version and page.is_file() and page.read_bytes() != canonical.encoded(render(document, path.name)):
+        yield f"{page.name} does not say what {path.name} says"
+
+
+def _other_model(files: Mapping[str, str], folder: Path) -> Iterator[str]:
+    """What a folder has otherwise than the model on trial. Raises StoreError when it cannot be read."""
+    from pytest_mllmu.lineup import DECIDING, contents
+
+    try:
+        there = contents(folder)
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror}") from None
+    if not files:
+        yield "the certificate has no fingerprints of the model on trial, whose weights were not seen"
+    for name in sorted({name for name in files if Path(name).suffix in DECIDING} | set(there) - {MANIFEST}):
+        if files.get(name) != there.get(name):
+            how = "another than that of" if name in files and name in there else "missing, and part of" if name in files else "no part of"
+            yield f"{folder / name}: {how} the certified model"
 
 
 def _printable(line: str) -> str:
