@@ -24,15 +24,15 @@ TITLES = {"candidate": "Mine | <b>x</b>", "vanilla": "Vanilla", "oracle": "Retra
 
 @cache
 def benchmark() -> Benchmark:
-    """20 people, 6 of them to be forgotten, and 6 celebrities."""
-    return synthetic_benchmark(20, 6, 30, 0)
+    """12 people, 6 of them to be forgotten, and 5 celebrities."""
+    return synthetic_benchmark(12, 5, 50, 0)
 
 
 def answer(question: Question, right: bool, rng: random.Random) -> Response:
     """With log-probabilities that nearly all differ."""
     truth = Truth((round(-rng.random(), 4), -0.5), (right, True), (round(-rng.random(), 4),))
     if not question.options:
-        return Response(question.id, question.answer if right else rng.choice(["nobody knows", "", "ü \ud800 \x1b[31m| **x**"]), None, truth)
+        return Response(question.id, question.answer if right else rng.choice(["nobody knows", "ü \ud800 \x1b[31m| **x**"]), None, truth)
     options = {letter: round(-1 - rng.random() - rng.random(), 4) for letter, _ in question.options}
     chosen = question.answer if right else rng.choice([letter for letter in options if letter != question.answer])
     return Response(question.id, chosen, options | {chosen: -0.1})
@@ -45,7 +45,7 @@ def answers(roles: Mapping[str, str], judge: str = LOCAL, seed: int = 0) -> list
         for _, question in sorted(benchmark().questions(split), key=lambda row: row[1].id):
             found: dict[str, Answer] = {}
             for name in sorted(set(roles.values())):
-                right = split in KNOWS[name] if rng.random() < 0.95 else not (split in KNOWS[name])
+                right = split in KNOWS[name] if rng.random() < 0.95 else split not in KNOWS[name]
                 grade = None if judge == LOCAL or question.task != "generation" else (9.0 if right else 1.5)
                 found[name] = answer(question, right, rng), grade
             rows.append(row_of(question, split, found, judge))
@@ -55,13 +55,13 @@ def answers(roles: Mapping[str, str], judge: str = LOCAL, seed: int = 0) -> list
 def draft(
     policy: str = "acceptance", subjects: str = "ids", roles: Mapping[str, str] | None = None, judge: str = LOCAL, limit: int | None = None, **changed: Any
 ) -> Draft:
-    """As a session puts it together. ``roles`` as for ``answers``: which models there are, ``{"candidate": "vanilla", "vanilla": "vanilla"}`` an untouched one."""
+    """As a session puts it together. ``roles`` as for ``answers``: ``{"candidate": "vanilla", "vanilla": "vanilla"}`` is an untouched one."""
     roles = roles or {role: role for role in KNOWS}
     forgotten, rows = benchmark().forget_ids, answers(roles, judge)
     files = {name: {"model.safetensors": f"{number:064x}"} for number, name in enumerate(KNOWS)}
     document: dict[str, Any] = {
         "certificate_schema": canonical.SCHEMA,
-        "subjects": {"n": len(forgotten), "percent": 30, "named": subjects, "origin": "30%, drawn with the seed", "of": 20},
+        "subjects": {"n": len(forgotten), "percent": 50, "named": subjects, "origin": "50%, drawn with the seed", "of": 12},
         "policy": BUILT_IN[policy].to_json(),
         "tested": {"limit": limit, "device": "cpu", "dtype": "auto", "quantize": "no"},
         "notes": ["dialect: strict, zero-shot"],
@@ -78,7 +78,7 @@ def draft(
     case = case_of({**document, "subjects": {**document["subjects"], "people": forgotten, "not_asked": []}})
     by_role = {role: scores[name] for role, name in roles.items()}
     label = {"judge": judge} if judge != LOCAL else {}
-    evidence = evidence_of(TITLES["candidate"], by_role["candidate"], by_role["vanilla"], by_role.get("oracle", []), 30, **label)
+    evidence = evidence_of(TITLES["candidate"], by_role["candidate"], by_role["vanilla"], by_role.get("oracle", []), 50, **label)
     return Draft(document, rows, judge_all(BUILT_IN[policy], evidence, case.people), forgotten, (), {}, True)
 
 

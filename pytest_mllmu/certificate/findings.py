@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, LIGHTS, NAMES, Gate, Policy
 from pytest_mllmu.analysis.judgement import evidence_of, judge_all
-from pytest_mllmu.analysis.table import build_row
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS
 from pytest_mllmu.errors import StoreError
@@ -48,12 +47,8 @@ def find(case: Case, scores: Mapping[str, Sequence[Score]]) -> Findings:
     verdicts = judge_all(case.policy, evidence, case.people)
     sets = asked(scores["candidate"])
     outcome = outcome_of(verdicts)
-    table = [
-        {"model": role, "title": case.titles[role], **cell.to_json()}
-        for role in ROLES
-        if role in scores
-        for cell in build_row(role, case.titles[role], scores[role]).cells
-    ]
+    rows = {"candidate": evidence.candidate, "vanilla": evidence.vanilla} | ({"oracle": evidence.oracle} if evidence.oracle else {})
+    table = [{"model": role, "title": case.titles[role], **cell.to_json()} for role, row in rows.items() for cell in row.cells]
     for cell in table:  # follow from the evidence, which is in the file already
         cell.pop("sums", None)
         cell.pop("asked", None)

@@ -20,7 +20,7 @@ NEVER = (
     "general ability beyond the questions about people (vision and language benchmarks, reasoning, safety)",
     "other languages and wordings than those of the questions, and other facts than they ask for",
     "other pictures of the people than those shown",
-    "how the model was made: that it learned nothing else, and that nobody else holds a copy that remembers",
+    "how the model was made: that it learned nothing else, and that nobody else keeps one that remembers",
 )
 """What no run of this version tests."""
 

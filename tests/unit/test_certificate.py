@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,28 @@ from pytest_mllmu.errors import StoreError
 from tests.certificates import benchmark, changed, draft, written
 
 UNTOUCHED = {"candidate": "vanilla", "vanilla": "vanilla"}
+OUTCOMES = {
+    "default": ({"accepted"}, {"refused"}),
+    "strict": ({"accepted", "not decided"}, {"refused"}),  # six people leave some kinds of questions open
+    "acceptance": ({"accepted", "not decided"}, {"refused"}),
+    "mmunlearner": ({"refused"}, {"refused"}),  # it asks that text still tells
+    "off": ({"not decided"}, {"not decided"}),
+}
+"""Of a model that does not know the people to forget, and of one that knows everybody."""
 Change = Callable[[dict[str, Any]], object]
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("certificate"))
+
+
 @pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    return written(tmp_path)
+def certificate(one: Path, tmp_path: Path) -> Path:
+    """A copy, to do with as one likes."""
+    for suffix in (".json", ".md"):
+        shutil.copy(one.with_suffix(suffix), tmp_path)
+    return tmp_path / one.name
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -39,13 +56,11 @@ def read(path: Path) -> dict[str, Any]:
     [None, {"candidate": "candidate", "vanilla": "vanilla"}, UNTOUCHED, {"candidate": "oracle", "vanilla": "vanilla", "oracle": "oracle"}],
     ids=["oracle", "no-oracle", "untouched", "oracle-itself"],
 )
-@pytest.mark.parametrize("subjects", ["ids", "hashed"])
-def test_what_is_written_is_verified(tmp_path: Path, policy: str, roles: Any, subjects: str) -> None:
-    path = written(tmp_path, policy=policy, roles=roles, subjects=subjects)
+def test_what_is_written_is_verified(tmp_path: Path, policy: str, roles: Any) -> None:
+    path = written(tmp_path, policy=policy, roles=roles)
     assert verify(path).differences == []
     document = read(path)
-    expected = "not decided" if policy == "off" else "refused" if roles == UNTOUCHED else "accepted"
-    assert document["outcome"] == expected or (expected, document["outcome"]) == ("accepted", "not decided")  # six people leave some questions open
+    assert document["outcome"] in OUTCOMES[policy][roles == UNTOUCHED]
     assert ("oracle" in document["models"]) == (roles is None or "oracle" in roles)
     assert any("against an oracle" in line for line in document["not_tested"]) == ("oracle" not in document["models"])
 
@@ -73,16 +88,11 @@ def test_what_is_no_certificate_is_one_line(tmp_path: Path, capsys: pytest.Captu
     assert cli.main(["verify", str(tmp_path)]) == 4
 
 
-def row_with(document: dict[str, Any], task: str, split: str = "forget") -> dict[str, Any]:
-    found: dict[str, Any] = next(row for row in document["evidence"]["rows"] if row["task"] == task and row["split"] == split)
+def row_with(document: dict[str, Any], task: str) -> dict[str, Any]:
+    """A question about somebody to be kept; if words are asked for, one that the candidate answers rightly."""
+    rows = [row for row in document["evidence"]["rows"] if row["task"] == task and row["split"] == "retain"]
+    found: dict[str, Any] = next(row for row in rows if row["answers"]["candidate"]["answer"] == row["answer"])
     return found
-
-
-def wrong_answers(document: dict[str, Any]) -> None:
-    """As if the candidate had kept nothing."""
-    for row in document["evidence"]["rows"]:
-        if row["split"] == "retain":
-            row["answers"]["candidate"]["answer"] = "?"
 
 
 ALTERED: dict[str, Change] = {
@@ -128,8 +138,7 @@ BESIDE: dict[str, Change] = {
 @pytest.mark.parametrize("name", [*ALTERED, *BESIDE])
 def test_what_is_altered_is_found(certificate: Path, name: str) -> None:
     changed(certificate, (ALTERED | BESIDE)[name])
-    assert any("digest" in line for line in verify(certificate).differences)
-    assert cli.main(["verify", str(certificate)]) == 1
+    assert any("digest" in line for line in canonical.faults(*canonical.read(certificate)))
 
 
 @pytest.mark.parametrize("name", [name for name in ALTERED if name != "the words of a question"])
@@ -138,6 +147,16 @@ def test_it_is_found_even_with_a_new_digest(certificate: Path, name: str) -> Non
     found = verify(certificate).differences
     assert found
     assert not any("digest" in line for line in found)
+
+
+def test_an_answer_that_earns_the_same_is_found_by_the_digest_alone(certificate: Path) -> None:
+    def reworded(document: dict[str, Any]) -> None:
+        row_with(document, "cloze")["answers"]["candidate"]["answer"] += "."
+
+    changed(certificate, reworded)
+    assert len(verify(certificate).differences) == 1
+    changed(certificate, lambda row: None, seal=True)
+    assert verify(certificate).differences == []  # which is why a certificate wants a signature
 
 
 def test_with_all_that_follows_made_anew_nothing_is_found(tmp_path: Path) -> None:
@@ -204,7 +223,7 @@ def test_a_judge_that_cannot_be_asked_again(tmp_path: Path) -> None:
     path = written(tmp_path, judge="gpt-4o")
     assert verify(path).differences == []
     assert "by the gpt-4o" in read(path)["verdicts"][2]["message"]
-    changed(path, lambda row: row_with(row, "generation", "retain")["answers"]["candidate"].update(grade=1.0), seal=True)
+    changed(path, lambda row: row_with(row, "generation")["answers"]["candidate"].update(grade=1.0), seal=True)
     assert verify(path).differences
 
 
@@ -246,7 +265,7 @@ def names_and_values() -> set[str]:
     """All that is known of anybody: names, ids in quotes, and what questions ask for."""
     found = {
         value
-        for role, count in (("profile", 20), ("celebrity", 6))
+        for role, count in (("profile", 12), ("celebrity", 5))
         for one in people(role, count, 0)
         for value in (one.name, *(getattr(one, name) for name in ATTRIBUTES))
     }  # type: ignore[arg-type]
@@ -332,6 +351,6 @@ def test_a_run_of_some_gates_is_not_certified(tmp_path: Path) -> None:
 
 def test_verdicts_that_do_not_follow_are_not_certified(tmp_path: Path) -> None:
     whole = draft()
-    next(row for row in whole.rows if row["task"] == "cloze")["answers"]["vanilla"]["answer"] = "changed behind our back"
+    row_with({"evidence": {"rows": whole.rows}}, "cloze")["answers"]["candidate"]["answer"] = "changed behind our back"
     with pytest.raises(StoreError, match="the stored answers give another verdict"):
         write(whole, tmp_path / "c.json")
