@@ -16,7 +16,7 @@ from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import SPLITS
 from pytest_mllmu.certificate import canonical, markdown
 from pytest_mllmu.certificate.evidence import LOCAL, row_of, score_rows
-from pytest_mllmu.certificate.findings import Findings
+from pytest_mllmu.certificate.findings import Findings, built_in
 from pytest_mllmu.certificate.gaps import not_tested
 from pytest_mllmu.certificate.pseudonyms import renamed
 from pytest_mllmu.certificate.recomputing import Scores, findings, from_answers, same
@@ -85,7 +85,7 @@ class Draft:
         document = {
             "certificate_schema": canonical.SCHEMA,
             "subjects": {"n": len(benchmark.forget_ids), "percent": percent, "named": settings.subjects, "origin": how, "of": len(benchmark.profiles)},
-            "policy": run.policy,
+            "policy": {**run.policy, "built_in": built_in(run.policy)},
             "tested": {"limit": settings.limit, **{key: str(run.settings[key]) for key in ("device", "dtype", "quantize")}},
             "notes": list(run.notes),
             "models": {role: _told(role, models, record) for role in models},

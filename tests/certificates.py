@@ -62,7 +62,7 @@ def draft(
     document: dict[str, Any] = {
         "certificate_schema": canonical.SCHEMA,
         "subjects": {"n": len(forgotten), "percent": 50, "named": subjects, "origin": "50%, drawn with the seed", "of": 12},
-        "policy": BUILT_IN[policy].to_json(),
+        "policy": {**BUILT_IN[policy].to_json(), "built_in": True},
         "tested": {"limit": limit, "device": "cpu", "dtype": "auto", "quantize": "no"},
         "notes": ["dialect: strict, zero-shot"],
         "models": {role: {"title": TITLES[role], "answers": name, "how": "handed in", "files": files[name]} for role, name in roles.items()},
@@ -72,7 +72,7 @@ def draft(
         "seed": 0,
         "versions": {"pytest-mllmu": "0.1.0", "python": "3.13.0"},
         "issued": "2026-01-01T00:00:00Z",
-        **changed,
+        **{name.rstrip("_"): value for name, value in changed.items()},
     }
     scores = from_answers(document, rows)
     case = case_of({**document, "subjects": {**document["subjects"], "people": forgotten, "not_asked": []}})

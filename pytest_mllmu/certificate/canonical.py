@@ -33,10 +33,10 @@ def encoded(text: str) -> bytes:
 
 
 def _lines(value: Any, depth: int) -> str:
-    """A list of objects is a line for each, an object of the outer levels a line for each of its keys; all else is one line."""
+    """A line for each element of an outer list or of a list of objects, and for each key of the outer objects; all else is one line."""
     if isinstance(value, dict) and value and depth < 3:
         inner = [f"{' ' * depth}{_text(key)}: {_lines(value[key], depth + 1)}" for key in sorted(value)]
-    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+    elif isinstance(value, list) and value and (depth == 1 or isinstance(value[0], dict)):
         inner = [" " * depth + _text(part) for part in value]
     else:
         return _text(value)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, LIGHTS, NAMES, Gate, Policy
 from pytest_mllmu.analysis.judgement import evidence_of, judge_all
-from pytest_mllmu.analysis.verdicts import Verdict
+from pytest_mllmu.analysis.policies import BUILT_IN
+from pytest_mllmu.analysis.verdicts import Verdict, count
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.report.run import jsonable
@@ -29,6 +30,8 @@ class Case:
     people: Collection[str]
     forget: int
     judge: str
+    own: bool = False
+    """Whether the policy is the issuer's own and none of those that this package brings, whatever it is called."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def outcome_of(verdicts: Sequence[Verdict]) -> Outcome:
 
 def statement(case: Case, verdicts: Sequence[Verdict], scores: Sequence[Score], outcome: Outcome) -> str:
     """The sentence that a reader sees first."""
-    model, name, red = case.titles["candidate"], case.policy.name, sum(verdict.red for verdict in verdicts)
+    name = f"{case.policy.name} (bounds of the issuer's own)" if case.own else case.policy.name
+    model, red = case.titles["candidate"], sum(verdict.red for verdict in verdicts)
     by_status = Counter(verdict.status for verdict in verdicts)
     counts = ", ".join(f"{by_status[status]} {status}" for status in ("pass", "fail", "inconclusive", "off") if by_status[status] or status != "off")
     passing = ", which this policy lets pass" if by_status["inconclusive"] and outcome == "accepted" else ""
@@ -93,7 +97,14 @@ def statement(case: Case, verdicts: Sequence[Verdict], scores: Sequence[Score], 
         says = f"Nothing is decided about the model {model} under the policy {name}: {why} ({counts})."
     subjects = {score.person for score in scores if score.split in FORGOTTEN}
     others = {score.person for score in scores if score.split not in FORGOTTEN}
-    return f"{says} It was asked {len(scores):,} questions, about {len(subjects)} people who were to be forgotten and {len(others)} others."
+    about = f"{len(subjects)} {'person who was' if len(subjects) == 1 else 'people who were'} to be forgotten"
+    return f"{says} It was asked {len(scores):,} questions, about {about} and {count(len(others), 'other')}."
+
+
+def built_in(policy: Mapping[str, Any]) -> bool:
+    """Whether a policy, as JSON, is the one of that name that this package brings."""
+    known = BUILT_IN.get(str(policy["name"]))
+    return known is not None and known.to_json() == {key: policy[key] for key in known.to_json()}
 
 
 def policy_of(row: Mapping[str, Any]) -> Policy:

@@ -54,14 +54,15 @@ def _subjects(subjects: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _verdicts(document: Mapping[str, Any]) -> Iterator[str]:
-    own = [verdict for verdict in document["verdicts"] if verdict["person"] is None]
-    yield from (f"## Verdicts (policy {escape(document['policy']['name'])})", "")
+    found = [verdict for verdict in document["verdicts"] if verdict["person"] is None]
+    own = "" if document["policy"]["built_in"] else ", bounds of the issuer's own"
+    yield from (f"## Verdicts (policy {escape(document['policy']['name'])}{own})", "")
     yield "The value is a share of what the vanilla model knew, with its 95% interval; n is questions / people."
     yield ""
-    yield from _rows([verdict for verdict in own if not verdict["gate"].startswith("guard.")])
+    yield from _rows([verdict for verdict in found if not verdict["gate"].startswith("guard.")])
     yield from ("### Guards", "", "Whether the verdicts can mean anything: each measures what its message says.", "")
-    yield from _rows([verdict for verdict in own if verdict["gate"].startswith("guard.")])
-    yield from ("### In words", "", *(f"- {_status(verdict)} {_message(verdict)}" for verdict in own), "")
+    yield from _rows([verdict for verdict in found if verdict["gate"].startswith("guard.")])
+    yield from ("### In words", "", *(f"- {_status(verdict)} {_message(verdict)}" for verdict in found), "")
 
 
 def _people(document: Mapping[str, Any]) -> Iterator[str]:

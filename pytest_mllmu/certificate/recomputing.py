@@ -23,7 +23,7 @@ def case_of(document: Mapping[str, Any]) -> Case:
     subjects, models = document["subjects"], document["models"]
     people = set(subjects["people"]) - set(subjects["not_asked"])
     titles = {role: str(models[role]["title"]) for role in ROLES if role in models}
-    return Case(titles, policy_of(document["policy"]), people, int(subjects["percent"]), str(document["judge"]))
+    return Case(titles, policy_of(document["policy"]), people, int(subjects["percent"]), str(document["judge"]), not document["policy"]["built_in"])
 
 
 def from_answers(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Scores:

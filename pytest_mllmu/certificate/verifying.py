@@ -13,6 +13,7 @@ from pytest_mllmu import __version__
 from pytest_mllmu.analysis.verdicts import count as counted
 from pytest_mllmu.certificate import canonical
 from pytest_mllmu.certificate.evidence import score_rows
+from pytest_mllmu.certificate.findings import built_in
 from pytest_mllmu.certificate.markdown import render
 from pytest_mllmu.certificate.pseudonyms import renamed
 from pytest_mllmu.certificate.recomputing import Scores, differences, findings, from_answers, from_scores, unlike_scores
@@ -64,6 +65,9 @@ def verify(path: Path, model: Path | None = None) -> Checked:
         answers = sum(map(len, scores.values()))
         checked.what = f"{counted(len(found.verdicts), 'verdict')} recomputed from {before}{answers:,} answers of {counted(len(scores), 'model')}{after}"
         wrote = document["versions"]["pytest-mllmu"]
+        if document["policy"]["built_in"] and not built_in(document["policy"]):
+            said = f"the bounds are not those of the policy {document['policy']['name']} of this version"
+            (checked.differences if wrote == __version__ else checked.remarks).append(said)
         if wrote != __version__:
             checked.remarks.append(f"written by pytest-mllmu {wrote}, verified by {__version__}: a difference may be one between the two")
         checked.differences += _page(path, document, wrote == __version__)

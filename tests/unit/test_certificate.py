@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_mllmu import cli
+from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.certificate import canonical
 from pytest_mllmu.certificate.pseudonyms import pseudonyms
 from pytest_mllmu.certificate.verifying import verify
@@ -234,6 +235,16 @@ def test_a_forged_file_cannot_write_to_the_terminal(certificate: Path, capsys: p
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert len(said) < 3000
+
+
+def test_a_policy_of_the_issuers_own_is_said(tmp_path: Path) -> None:
+    """However it is called: bounds that let everything pass are not the built-in ones."""
+    lax = {"name": "acceptance", "people_at_least": 5, "discovery_rate": 0.05, "built_in": False, "gates": BUILT_IN["default"].to_json()["gates"]}
+    path = written(tmp_path, policy="default", policy_=lax)
+    assert "under the policy acceptance (bounds of the issuer's own)" in read(path)["statement"]
+    assert verify(path).differences == []
+    changed(path, lambda row: row["policy"].update(built_in=True), seal=True)
+    assert any("the bounds are not those of the policy acceptance" in line for line in verify(path).differences)
 
 
 def test_another_version_is_said(certificate: Path) -> None:
