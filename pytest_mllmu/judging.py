@@ -44,11 +44,13 @@ class Judging:
 
     def _evidence(self, model: Model, splits: tuple[Split, ...]) -> Evidence:
         from pytest_mllmu.analysis.guards import Evidence
+        from pytest_mllmu.scoring.factuality import LABEL
 
         vanilla, *oracle = self.pipeline.references(model.forget)
         rows = [self.pipeline.row(one, splits) for one in (model, vanilla, *oracle)]
         scores = self._scores(model, splits), self._scores(vanilla, splits), self._scores(oracle[0], splits) if oracle else ()
-        return Evidence(rows[0], rows[1], rows[2] if oracle else None, scores, model.title, model.forget)
+        judge = self.pipeline.settings.judge
+        return Evidence(rows[0], rows[1], rows[2] if oracle else None, scores, model.title, model.forget, LABEL if judge == "local" else judge)
 
     def _scores(self, model: Model, splits: tuple[Split, ...]) -> tuple[Score, ...]:
         return tuple(score for split in splits for score in self.pipeline.scores(model, split))

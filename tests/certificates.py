@@ -32,7 +32,7 @@ def answer(question: Question, right: bool, rng: random.Random) -> Response:
     """With log-probabilities that nearly all differ."""
     truth = Truth((round(-rng.random(), 4), -0.5), (right, True), (round(-rng.random(), 4),))
     if not question.options:
-        return Response(question.id, question.answer if right else rng.choice(["nobody knows", "ü \ud800 \x1b[31m| **x**"]), None, truth)
+        return Response(question.id, question.answer if right else rng.choice(["nobody knows", "a\u2028b\x85c", "ü \ud800 \x1b[31m| **x**"]), None, truth)
     options = {letter: round(-1 - rng.random() - rng.random(), 4) for letter, _ in question.options}
     chosen = question.answer if right else rng.choice([letter for letter in options if letter != question.answer])
     return Response(question.id, chosen, options | {chosen: -0.1})

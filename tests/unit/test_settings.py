@@ -224,3 +224,10 @@ def test_flash_attention_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("pytest_mllmu.settings.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"^--mllmu-attention: flash_attention_2 needs the package flash-attn, which is not installed; take"):
         resolve({"method": "ga", "attention": "flash_attention_2"}, lambda key: None, {})
+
+
+@pytest.mark.parametrize("report", ["c.json", "c.md"])
+def test_a_certificate_does_not_write_over_a_report(tmp_path: Path, report: str) -> None:
+    with pytest.raises(SettingsError, match="is a report as well"):
+        resolve({"method": "ga", "certificate": str(tmp_path / "c.json"), "report": [str(tmp_path / report)]}, lambda key: None, {})
+    assert resolve({"method": "ga", "certificate": str(tmp_path / "c.json"), "report": [str(tmp_path / "d.md")]}, lambda key: None, {}).certificate
