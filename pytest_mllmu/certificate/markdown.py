@@ -9,6 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from pytest_mllmu.analysis.gates import Gate
+from pytest_mllmu.certificate.gaps import SETS
 from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES
 from pytest_mllmu.report.markdown import escape
 from pytest_mllmu.scoring.metrics import METRICS, TABLE_METRICS
@@ -100,6 +101,9 @@ def _bound(row: Mapping[str, Any]) -> str:
 def _tested(document: Mapping[str, Any]) -> Iterator[str]:
     tested = document["tested"]
     yield from ("## What was tested", "")
+    sets = {row["split"] for row in tested["sets"]}
+    yield from (f"- {SPLIT_TITLES[split]}: {said}" for split, said in SETS.items() if split in sets)
+    yield ""
     rows = [[SPLIT_TITLES[row["split"]], row["task"], MODALITY_TITLES[row["modality"]], row["questions"], row["people"]] for row in tested["sets"]]
     yield tabulate(rows, ["set", "task", "asked with", "questions", "people"], tablefmt="pipe")
     yield ""

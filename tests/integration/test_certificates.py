@@ -176,8 +176,8 @@ def test_a_certificate_that_cannot_be_written(built: Built, tmp_path: Path) -> N
     ran = built.warm(tmp_path, "--mllmu-certificate=c.json", "--mllmu-gates=off")
     assert ran.code == 1
     assert "Traceback" not in ran.text
-    ran = built.warm(tmp_path, "--mllmu-certificate=d.json", "--mllmu-gates=off", env={"SOURCE_DATE_EPOCH": "yesterday"})
-    assert (ran.code, "SOURCE_DATE_EPOCH='yesterday' is no number of seconds" in ran.text) == (1, True)
+    (line,) = (line for line in ran.text.splitlines() if "cannot be written" in line)
+    assert str(tmp_path / "c.json") in line
 
 
 def test_nothing_on_trial_is_said(tmp_path: Path) -> None:

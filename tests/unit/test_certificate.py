@@ -17,7 +17,7 @@ from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.certificate import canonical
 from pytest_mllmu.certificate.pseudonyms import pseudonyms
 from pytest_mllmu.certificate.verifying import verify
-from pytest_mllmu.certifying import write
+from pytest_mllmu.certifying import issued, write
 from pytest_mllmu.embedded.persons import ATTRIBUTES, people
 from pytest_mllmu.errors import StoreError
 from tests.certificates import benchmark, changed, draft, written
@@ -365,3 +365,14 @@ def test_verdicts_that_do_not_follow_are_not_certified(tmp_path: Path) -> None:
     row_with({"evidence": {"rows": whole.rows}}, "cloze")["answers"]["candidate"]["answer"] = "changed behind our back"
     with pytest.raises(StoreError, match="the stored answers give another verdict"):
         write(whole, tmp_path / "c.json")
+
+
+def test_the_date_of_issue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    assert issued() == "1970-01-01T00:00:00Z"
+    for said in ("yesterday", "1e9", "9" * 30):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", said)
+        with pytest.raises(StoreError, match="is no number of seconds since 1970"):
+            issued()
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", issued())
