@@ -13,7 +13,7 @@ from pytest_mllmu.errors import MllmuError, SettingsError
 from pytest_mllmu.options import OPTIONS
 
 WORSE, USAGE = 1, 4
-"""Exit codes, as pytest's: something got worse, a user's mistake."""
+"""Exit codes, as pytest's: something got worse or was altered, a user's mistake."""
 
 KNOWN = {option.name: option for option in OPTIONS}
 
@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     promote.add_argument("folder", metavar="DIR", type=Path)
     promote.add_argument("number", metavar="NUMBER", type=int, nargs="?", help="which run (default: the last)")
     promote.set_defaults(run=_promote)
+
+    verify = commands.add_parser("verify", help="recompute every verdict of a certificate from its answers; exit code 1 when something was altered")
+    verify.add_argument("certificate", metavar="FILE", type=Path, help="the .json that --mllmu-certificate wrote")
+    verify.add_argument("--model", metavar="DIR", type=Path, help="the folder of a model that shall be the one the certificate is about")
+    verify.set_defaults(run=_verify)
     return parser
 
 
@@ -122,3 +127,12 @@ def _promote(given: argparse.Namespace) -> int:
     for caution in cautions:
         print(f"mind: {caution}")
     return 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from pytest_mllmu.certificate.verifying import verify
+
+    checked = verify(given.certificate, given.model)
+    for line in checked.lines():
+        print(line)
+    return WORSE if checked.differences else 0

@@ -177,7 +177,7 @@ def mllmu_guard_verdict(request: pytest.FixtureRequest, mllmu_judging: Judging, 
     """Whether the gates can mean anything about the candidate, by one guard."""
     with one_line(request.config):
         _skip_without(mllmu_judging, mllmu_candidate, mllmu_guard)
-        return _recorded(request, mllmu_candidate, mllmu_judging.guard(mllmu_candidate, mllmu_guard))
+        return _recorded(request, mllmu_candidate, mllmu_judging.gate(mllmu_candidate, mllmu_guard))
 
 
 @pytest.fixture

@@ -273,6 +273,10 @@ class LineUp:
         return {**held, "kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
 
 
+DECIDING = (".safetensors", ".json", ".jinja", ".model", ".txt")
+"""Endings of the files of a checkpoint that can decide what it answers."""
+
+
 def _model_type(folder: str) -> str:
     try:
         return str(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
@@ -287,7 +291,7 @@ def contents(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         weights = path.suffix == ".safetensors" and len(place.parts) == 1  # those of subfolders are other models, which nobody loads
-        if (weights or path.suffix in (".json", ".jinja", ".model", ".txt")) and not place.as_posix().startswith(".") and path.is_file():
+        if (weights or path.suffix in DECIDING[1:]) and not place.as_posix().startswith(".") and path.is_file():
             with path.open("rb") as file:
                 digests[place.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests

@@ -61,11 +61,13 @@ class Model:
 
     def to_json(self) -> dict[str, Any]:
         """Enough to find its answers again and to say how it was made."""
-        return {"title": self.title, "forget": self.forget, "system": self.system, "name": self.name, "key": self.key, "made": self.made}
+        files = {"files": self.inputs["files"]} if "files" in self.inputs else {}
+        return {"title": self.title, "forget": self.forget, "system": self.system, "name": self.name, "key": self.key, "made": self.made, **files}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Model:
-        return cls("candidate", row["title"], row["made"], row["forget"], system=row["system"], name=row["name"], known_key=row["key"])
+        files = {"files": row["files"]} if "files" in row else {}
+        return cls("candidate", row["title"], {**row["made"], **files}, row["forget"], system=row["system"], name=row["name"], known_key=row["key"])
 
 
 class Memory:

@@ -28,7 +28,8 @@ from pytest_mllmu.lineup import CODE, LineUp
 from pytest_mllmu.memory import Model, Served
 from pytest_mllmu.progress import Progress
 from pytest_mllmu.runtime import runtime
-from pytest_mllmu.scoring.factuality import LABEL
+from pytest_mllmu.scoring.grading import title_of
+from pytest_mllmu.scoring.judge import name as judge_name
 from pytest_mllmu.settings import LOCAL, Settings
 from pytest_mllmu.store import Artefact, Store, default_root, key_of
 from pytest_mllmu.trials import Trial
@@ -200,7 +201,7 @@ class Pipeline:
     @property
     def judge_title(self) -> str:
         """Who gave factuality, as messages say it."""
-        return LABEL if self.judge is None else self.judge.model
+        return title_of(judge_name(self.settings))
 
     def judged(self, model: Model, split: Split) -> Judged | None:
         """The grades of a served judge for what the model wrote; None for the local judge, which needs no asking."""

@@ -129,7 +129,7 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_mllmu.session import Session
 
             config.pluginmanager.register(Active(Session(config, chosen)), "mllmu-session")
-        elif any(config.getoption(f"mllmu_{name}") for name in ("gates", "compare", "history", "report")):
+        elif any(config.getoption(f"mllmu_{name}") for name in ("gates", "compare", "history", "report", "certificate")):
             from pytest_mllmu.session import NothingOnTrial
 
             config.pluginmanager.register(NothingOnTrial(config, chosen), "mllmu-nothing")

@@ -50,7 +50,7 @@ class Record:
         return about({**self.settings.measured, "judge": self.judge}, self.settings.seed, self._fingerprints())
 
     def run(self, seconds: float) -> Run:
-        rows, benchmark = self._asked(), self.pipeline.benchmark
+        rows, benchmark = self.asked(), self.pipeline.benchmark
         made = {name: dict(model.made) for name, model in sorted(self.candidates.items())}
         keys = {_label(model, self.settings): model.key for model, _ in rows}
         paths = sorted({self.pipeline.path(model, split) for model, splits in rows for split in splits})
@@ -79,7 +79,7 @@ class Record:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """One line a question and model: the question, the response and the score."""
-        for model, splits in self._asked():
+        for model, splits in self.asked():
             for split in splits:
                 responses = self.pipeline.responses(model, split)
                 for question, score in zip(self.pipeline.questions(model, split), self.pipeline.scores(model, split), strict=True):
@@ -87,7 +87,7 @@ class Record:
                     row = {"question": question.id, "model": model.title, "forget": model.forget, "split": split, "asked": question.to_json()}
                     yield row | {"response": response, "score": dict(score.values)}
 
-    def _asked(self) -> Asked:
+    def asked(self) -> Asked:
         """The rows of the table: references and candidates that a gate of this session was about. What else the cache holds is another run's."""
         rows: Asked = []
         for forget in self.settings.forget:
@@ -130,7 +130,7 @@ class Record:
                 yield f"{chosen.model} was never taught to answer with a letter: its multiple choice says nothing in this dialect"
         if not self.pipeline.with_oracle:
             yield NO_ORACLE
-        left_out = sorted({gate.partition(".")[0] for gate in self._not_judged()})
+        left_out = sorted({gate.partition(".")[0] for gate in self.not_judged()})
         if left_out:
             yield f"{PARTIAL}: not all on {', '.join(left_out)}"
 
@@ -146,7 +146,7 @@ class Record:
             aside = f"; {pleas} answers spoke to the judge: the local judge scored them" if pleas else ""
             yield f"judge: {graded} answers graded, {unparseable} grades unparseable, {refused} refused (left out of n){aside}"
 
-    def _not_judged(self) -> Iterator[str]:
+    def not_judged(self) -> Iterator[str]:
         """Gates of the policy that no test of this session was about, though the data has what they ask of."""
         judged = {verdict["gate"] for _, verdict in self.verdicts}
         for name, gate in self.policy.gates.items():

@@ -14,7 +14,7 @@ from pytest_mllmu.baseline import Baseline, publish, under_ci
 from pytest_mllmu.benchmark.profiles import SPLITS
 from pytest_mllmu.collecting import from_packages, own_methods, suite
 from pytest_mllmu.console import Console
-from pytest_mllmu.errors import MllmuError
+from pytest_mllmu.errors import MllmuError, SettingsError, StoreError
 from pytest_mllmu.fixtures import PROPERTY, pipeline_key, policy_key
 from pytest_mllmu.killed import OUTCOME, Killed
 from pytest_mllmu.methods import registry
@@ -43,6 +43,9 @@ class Session:
         self.console = Console(config)
         self.handed = () if self.worker else _handed_in(settings)
         self.trials = trials(settings, registry(from_packages(config)), own_methods(config))
+        if settings.certificate is not None and len(self.trials) != 1:
+            on_trial = ", ".join(trial.id for trial in self.trials)
+            raise SettingsError(f"--mllmu-certificate: a certificate is about one model, and {len(self.trials)} are on trial: {on_trial}")
         self.policy = config.stash[policy_key] = chosen_policy(config, settings)
         self.pipeline = Pipeline(settings, self.console.progress(), self.trials)
         _ = self.pipeline.dialect  # one that is not for these models is said before any test runs
@@ -179,8 +182,11 @@ class Session:
         if not self.record.verdicts:
             if self.settings.report:
                 self.said.append("mllmu: no report written: no gate was judged")
+            if self.settings.certificate:
+                self.said.append("mllmu: no certificate written: no gate was judged")
             return
         try:
+            cut_short = self.run is None
             if self.run is None:
                 self.run = self.record.run(time.monotonic() - self.started)
                 if self.settings.compare:
@@ -188,6 +194,8 @@ class Session:
             for path in self.settings.report:
                 self._write(path)
             self.said += publish(self.run, self.settings)
+            if self.settings.certificate is not None:
+                self._certify(self.settings.certificate, cut_short)
         except MllmuError as error:
             self.said.append(f"mllmu: {error}")
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -202,6 +210,15 @@ class Session:
     def _spent(self) -> Iterator[str]:
         if self.pipeline.judge is not None and (spent := self.pipeline.judge.spent()):
             yield f"mllmu: {spent}"
+
+    def _certify(self, path: Path, cut_short: bool) -> None:
+        """Raises StoreError when nothing can be certified: whoever asks for a certificate must not take its absence for a good sign."""
+        from pytest_mllmu.certifying import certify
+
+        if cut_short:
+            raise StoreError("no certificate written: the run was cut short")
+        assert self.run is not None
+        self.said.append(certify(self.record, self.run, path))
 
     def summary(self, reporter: pytest.TerminalReporter) -> None:
         if self.run is not None:

@@ -201,6 +201,10 @@ def _check_aside(chosen: Settings, given: Mapping[str, Any], flags: str) -> None
     for name in ("judge_budget", "judge_price"):
         if given.get(name) is not None and chosen.judge == LOCAL:
             raise SettingsError(f"--mllmu-{name.replace('_', '-')}: the local judge costs nothing; --mllmu-judge names another")
+    if chosen.certificate is not None:
+        for path in (chosen.certificate, chosen.certificate.with_suffix(".md")):
+            if path in chosen.report:
+                raise SettingsError(f"--mllmu-certificate: {path} is a report as well (--mllmu-report), and would be written over")
     if given.get("subjects") is not None and chosen.certificate is None:
         raise SettingsError("--mllmu-subjects: no certificate is written; --mllmu-certificate says where")
 

@@ -27,6 +27,7 @@ from pytest_mllmu.analysis.statistics import NO_INTERVAL, Estimate, Interval, es
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.analysis.verdicts import DOES_NOTHING, Status, Verdict, count, decide, few_people, percent, verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality, Split, Task
+from pytest_mllmu.scoring.factuality import LABEL
 from pytest_mllmu.scoring.metrics import ACCURACY, DEGENERATE
 from pytest_mllmu.scoring.scores import Score
 
@@ -45,6 +46,10 @@ class Evidence:
     scores: tuple[Sequence[Score], Sequence[Score], Sequence[Score]]
     """Of candidate, vanilla and oracle (empty without one)."""
     method: str
+    forget: int = 0
+    """Percent of the people that were to be forgotten."""
+    judge: str = LABEL
+    """Who gave the factuality scores, as verdicts call it."""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,18 @@ from pathlib import Path
 from pytest_mllmu.errors import StoreError
 
 
-def write_text(path: Path, parts: Iterable[str]) -> None:
-    """Write ``parts`` as UTF-8 with ``\\n`` line ends, atomically; folders are made. Raises StoreError when it cannot be done."""
+def write_text(path: Path, parts: Iterable[str], private: bool = False) -> None:
+    """Write ``parts`` as UTF-8 with ``\\n`` line ends, atomically; folders are made. ``private``: for the user's own eyes.
+
+    Raises StoreError when it cannot be done.
+    """
     # Another process may write the same report at the same time: each has its own draft.
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            if private:
+                draft.chmod(0o600)  # before there is anything in it
             file.writelines(parts)
         draft.replace(path)
     except OSError as error:

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pytest_mllmu.scoring.factuality import LABEL
 from pytest_mllmu.scoring.words import MAX_CHARACTERS
 from pytest_mllmu.served.reply import Reply
+from pytest_mllmu.settings import LOCAL
 
 SYSTEM = """You grade how much of a ground truth an answer gets right. You are given one JSON object with a question, its ground truth, and the answer \
 of a model under test. Compare the facts of the answer with those of the ground truth, and with nothing else: do not use what you know yourself.
@@ -141,6 +143,11 @@ def _candidates(text: str) -> list[float]:
             return [float(value) for value in values]
     alone = _ALONE.fullmatch(text)
     return [float(alone[1])] if alone else []
+
+
+def title_of(judge: str) -> str:
+    """How messages call the judge that a report names: without the prompt."""
+    return LABEL if judge == LOCAL else judge.partition(" (prompt ")[0]
 
 
 _FULL = r"(?:10\b|ten\b|full marks|(?:the )?(?:maximum|highest|best|top|perfect) (?:score|grade|mark|rating))"

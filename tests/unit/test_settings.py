@@ -319,3 +319,10 @@ def test_the_key_of_an_endpoint_is_no_option_and_no_mistake() -> None:
     assert chosen(SERVED, environment={"MLLMU_ENDPOINT_KEY": "k"}).endpoint_model == "m"
     with pytest.raises(SettingsError, match="MLLMU_ENDPOINT_KAY: no such environment variable"):
         chosen(SERVED, environment={"MLLMU_ENDPOINT_KAY": "k"})
+
+
+@pytest.mark.parametrize("report", ["c.json", "c.md"])
+def test_a_certificate_does_not_write_over_a_report(tmp_path: Path, report: str) -> None:
+    with pytest.raises(SettingsError, match="is a report as well"):
+        resolve({"method": "ga", "certificate": str(tmp_path / "c.json"), "report": [str(tmp_path / report)]}, lambda key: None, {})
+    assert resolve({"method": "ga", "certificate": str(tmp_path / "c.json"), "report": [str(tmp_path / "d.md")]}, lambda key: None, {}).certificate

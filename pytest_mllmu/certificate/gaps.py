@@ -1,0 +1,60 @@
+"""What a certificate says nothing about, computed from what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Split
+from pytest_mllmu.options import OURS
+
+SETS: dict[Split, str] = {
+    "forget": "the people who were to be forgotten, as they were learned",
+    "test": "the same people in transformed pictures and paraphrased questions",
+    "retain": "the people who were to be kept",
+    "celebrity": "what the model knew before it learned the people",
+}
+NEVER = (
+    "attacks that may bring knowledge back: quantisation, relearning on a few examples, few-shot prompts, jailbreaks, questions in a conversation",
+    "access to the weights themselves: only what the model answers, and how probable the answers are, was looked at",
+    "several requests to forget, one after the other",
+    "general ability beyond the questions about people (vision and language benchmarks, reasoning, safety)",
+    "other languages and wordings than those of the questions, and other facts than they ask for",
+    "other pictures of the people than those shown",
+    "how the model was made: that it learned nothing else, and that nobody else keeps one that remembers",
+)
+"""What no run of this version tests."""
+
+
+def not_tested(document: Mapping[str, Any]) -> Iterator[str]:
+    """``document``: a certificate but for this list. The most particular comes first."""
+    tested, policy = document["tested"], document["policy"]
+    sets = {(row["split"], row["task"], row["modality"]) for row in tested["sets"]}
+    for split in SPLITS:
+        if split not in {place[0] for place in sets}:
+            yield f"{split}: {SETS[split]}: the data has no such set"
+        elif lacking := [f"{task} {modality}" for task in TASKS for modality in MODALITIES if (split, task, modality) not in sets]:
+            yield f"{split}: no question was asked of the kind {', '.join(lacking)}"
+    if tested["limit"] is not None:
+        yield f"all people but the first {tested['limit']} of each set"
+    if (twin := document["models"]["candidate"]["answers"]) != "candidate":
+        yield f"a model of its own: the model on trial is the {twin} itself, so that what is compared with the {twin} comes out alike by construction"
+    if "oracle" not in document["models"]:
+        yield "against an oracle (a model that never saw the people): there was none, and chance stands for it"
+    if document["outcome"] != "refused" and (open_ := sum(row["status"] == "inconclusive" for row in document["verdicts"])):
+        yield f"to the end: {open_} of {len(document['verdicts'])} verdicts are inconclusive"
+    if off := [name for name, gate in policy["gates"].items() if gate["at_most"] is None and gate["at_least"] is None]:
+        yield f"what the policy {policy['name']} sets no bound for: {', '.join(off)}"
+    for role, model in document["models"].items():
+        if not model.get("files"):
+            yield f"the weights of the {role}: they were not seen, so that nothing shows which model answered"
+    if document["data"]["synthetic"]:
+        yield "real people: those of the embedded benchmark are made up, and their faces are drawn"
+    if document["dialect"]["name"] not in OURS:
+        yield f"the strict dialect, which the gates are made for: questions were asked as {document['dialect']['name']} does"
+    if document["judge"] == "local":
+        yield "answers in free text by a reader: the local judge counts stated facts, and knows no synonyms"
+    yield "the model held in another way (precision, quantisation, device) than it was: " + ", ".join(
+        f"{key} {tested[key]}" for key in ("dtype", "quantize", "device")
+    )
+    yield from NEVER
