@@ -107,7 +107,7 @@ WRONG = [
     ("lr", "fast", "a number from 0 to 1 is expected, not 'fast'"),
     ("seed", "-1", "a whole number from 0 to"),
     ("batch", "0", "a whole number from 1 to 4096 is expected, not '0'"),
-    ("data", "/no/such/folder", "no folder '/no/such/folder'; give a folder in the released parquet layout, or 'synthetic'"),
+    ("data", "/no/such/folder", "no folder '/no/such/folder'; give a folder in the released parquet layout, a list of people, or 'synthetic'"),
     ("data", "sythetic", "or 'synthetic'; did you mean 'synthetic'?"),
     ("report", "run.txt", "the report 'run.txt' ends in none of .json, .jsonl, .md"),
     ("report", "run", "the report 'run' ends in none of .json, .jsonl, .md"),
