@@ -182,7 +182,8 @@ def _of_text(path: Path, pictures: Sequence[Path]) -> Record:
         spot = Place(path, number)
         if not equals or not name.strip():
             raise spot.error(f"{shorter(line.strip())!r} is no line of the form attribute = value")
-        items.append((name, value, spot.inside(shorter(name.strip()))))
+        if value.strip():
+            items.append((name, value, spot.inside(shorter(name.strip()))))
     columns = _columns([name for name, _, _ in items], place)
     if IMAGE not in columns:
         if len(pictures) > 1:

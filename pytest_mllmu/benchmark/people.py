@@ -30,7 +30,6 @@ class Person:
     pictures: tuple[Picture, ...]
     facts: Mapping[str, str]
     group: Group | None
-    place: Place
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,9 @@ def read_people(path: Path) -> People:
     grouped = any(SET in row.cells for row in rows)
     labels: dict[str, str] = {}
     persons = [_person(row, number, grouped, labels) for number, row in enumerate(rows, start=1)]
-    _once([(person.id, person.place.inside(ID)) for person in persons], "every person needs an id of their own")
+    _once([(person.id, _place(row, ID)) for person, row in zip(persons, rows, strict=True)], "every person needs an id of their own")
     why = "a question in text knows people by their names: add what tells them apart, such as a town in brackets"
-    _once([(person.name, person.place.inside(NAME)) for person in persons], why)
+    _once([(person.name, _place(row, NAME)) for person, row in zip(persons, rows, strict=True)], why)
     return People(tuple(sorted(persons, key=lambda person: order(person.id))), labels)
 
 
@@ -84,14 +83,14 @@ def _person(row: Record, number: int, grouped: bool, labels: dict[str, str]) -> 
             continue
         attribute = SAME.get(key, key)
         if attribute in facts:
-            raise cell.place.error(f"asks for the same as another column, {attribute.replace('_', ' ')!r}; keep one of them")
+            raise cell.place.error(f"asks for the same as {labels[attribute]!r}; keep one of them")
         facts[attribute] = cell.text
         labels.setdefault(attribute, cell.label)
     if len(facts) < FACTS_AT_LEAST:
-        known = f"only {next(iter(facts))!r} is known" if facts else "nothing is known"
+        known = f"only {labels[next(iter(facts))]!r} is known" if facts else "nothing is known"
         raise row.place.error(f"{known} about {row.cells[NAME].text!r}; at least {FACTS_AT_LEAST} attributes are needed to ask about a person")
     person = _id(row.cells[ID]) if ID in row.cells else f"{number:03d}"
-    return Person(person, row.cells[NAME].text, _pictures(row.cells[IMAGE]), facts, _group(row) if grouped else None, row.place)
+    return Person(person, row.cells[NAME].text, _pictures(row.cells[IMAGE]), facts, _group(row) if grouped else None)
 
 
 def _id(cell: Cell) -> str:
@@ -108,6 +107,10 @@ def _group(row: Record) -> Group:
     if group not in GROUPS:
         raise cell.place.error(f"{shorter(cell.text)!r}{did_you_mean(group, GROUPS)}; it should be {', '.join(GROUPS[:-1])} or {GROUPS[-1]}")
     return group
+
+
+def _place(row: Record, key: str) -> Place:
+    return row.cells[key].place if key in row.cells else row.place.inside(key)
 
 
 def _once(names: Sequence[tuple[str, Place]], why: str) -> None:
