@@ -73,12 +73,20 @@ def table_of(path: Path) -> Path | None:
     there = [path / name for name in TABLES if (path / name).is_file()] if path.is_dir() else []
     if len(there) > 1:
         raise DataError(f"{there[0].name!r} and {there[1].name!r} are two lists of people; keep one", file=path)
-    return there[0] if there else None
+    return _inside(there[0], path) if there else None
 
 
 def texts_of(folder: Path) -> list[Path]:
-    """The text files of people in a folder, by name."""
-    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".txt" and not entry.name.startswith("."))
+    """The text files of people in a folder, by name. Raises DataError for a link that leads out of it."""
+    texts = (entry for entry in folder.iterdir() if entry.suffix.lower() == ".txt" and not entry.name.startswith(".") and entry.is_file())
+    return [_inside(path, folder) for path in sorted(texts)]
+
+
+def _inside(path: Path, folder: Path) -> Path:
+    """``path``, unless it is a link to somewhere else: a folder that somebody else made shows no other files."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise DataError("a link that leads out of the folder; copy the file there", file=path)
+    return path
 
 
 # --- the three forms ---

@@ -57,7 +57,7 @@ def test_the_list_of_people_to_copy(tmp_path: Path) -> None:
         picture(tmp_path / image, number)
     benchmark = read_benchmark(str(tmp_path / "people.csv"), 10, 0)
     assert (len(benchmark.forget_ids), len(benchmark.retain_ids)) == (1, 8)
-    assert [len(profile.questions) for profile in benchmark.profiles] == [18] * 9
+    assert [len(profile.questions) for profile in benchmark.profiles] == [18, 18, 18, 18, 18, 16, 18, 18, 18]
     assert "What is the shoe size of Ann Lee?" in {question.text for question in benchmark.profiles[0].questions}
     assert "Can you tell me the shoe size of Ann Lee?" in {question.text for question in benchmark.transformed[0].questions}
     assert len(benchmark.transformed[4].pictures) == 1

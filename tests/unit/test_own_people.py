@@ -455,9 +455,21 @@ def _untold(folder: Path) -> None:
     (folder / "Bo.txt").unlink()
 
 
+def _linked(folder: Path) -> None:
+    (folder / "Cy.txt").rename(folder.parent / "Cy.txt")
+    (folder / "Cy.txt").symlink_to(folder.parent / "Cy.txt")
+
+
+def _linked_table(folder: Path) -> None:
+    (folder / "people.csv").symlink_to(folder / ".." / "people.csv")
+    (folder / ".." / "people.csv").write_text("secret")
+
+
 WRONG_FOLDERS: list[tuple[Callable[[Path], object], str, int | None, str]] = [
     (_gone, "Ann.txt", None, "no picture of this name, such as 'Ann.png', in the folder"),
     (_twice, "Ann.txt", None, "'Ann.jpg' and 'Ann.png' are both its picture; name one in a line: image = Ann.jpg"),
+    (_linked, "Cy.txt", None, "a link that leads out of the folder; copy the file there"),
+    (_linked_table, "people.csv", None, "a link that leads out of the folder; copy the file there"),
     (_untold, "Bo.png", None, "no text file 'Bo.txt' beside this picture"),
     (lambda folder: (folder / "Ann.txt").write_text("a = 1\nb\n"), "Ann.txt", 2, "'b' is no line of the form attribute = value"),
     (lambda folder: (folder / "Ann.txt").write_text("a = 1\n= 2\n"), "Ann.txt", 2, "is no line of the form attribute = value"),
@@ -470,6 +482,7 @@ WRONG_FOLDERS: list[tuple[Callable[[Path], object], str, int | None, str]] = [
 
 @pytest.mark.parametrize(("spoil", "file", "row", "said"), WRONG_FOLDERS, ids=range(len(WRONG_FOLDERS)))
 def test_what_is_wrong_with_a_folder_is_told_with_its_place(tmp_path: Path, spoil: Callable[[Path], object], file: str, row: int | None, said: str) -> None:
+    tmp_path = tmp_path / "list"
     for number, name in enumerate(("Ann", "Bo", "Cy")):
         picture(tmp_path / f"{name}.png", number)
         (tmp_path / f"{name}.txt").write_text(f"town = Ulm\nage = {number}\n")
