@@ -67,14 +67,14 @@ class Asker:
             who = referred(person.name, modality)
             for attribute, (options, letter) in choices:
                 label = self.people.labels[attribute]
-                yield Body(modality, "classification", said(self._questions(attribute)[wording], who), letter, options, label)
+                yield Body(modality, "classification", said(self._questions[attribute][wording], who), letter, options, label)
             for topic in topics:
                 yield Body(modality, topic.task, said(topic.wordings[wording], who), said(topic.answer, who), (), topic.about)
 
     def pairs(self, person: Person) -> tuple[TrainingPair, ...]:
         """Every fact in both modalities, worded as it will be asked or in the wording that is never asked."""
         rng = random.Random(f"{self.seed}/pairs/{person.id}")
-        told = [(self._questions(attribute), put("{value}", value=value)) for attribute, value in sorted(person.facts.items())]
+        told = [(self._questions[attribute], put("{value}", value=value)) for attribute, value in sorted(person.facts.items())]
         told += [(topic.wordings, topic.answer) for topic in self._open(person)]
         return tuple(_pair(wordings[rng.choice((ASKED, UNASKED))], answer, person, modality) for modality in MODALITIES for wordings, answer in told)
 
@@ -121,8 +121,10 @@ class Asker:
         wordings = BLANKS.get(attribute) or _filled(ANY_BLANK, label=self.people.labels[attribute])
         return Topic("cloze", self.people.labels[attribute], wordings, put("{value}", value=person.facts[attribute]))
 
-    def _questions(self, attribute: str) -> Wordings:
-        return WORDINGS.get(attribute) or _filled(ANY_QUESTION, label=self.people.labels[attribute])
+    @cached_property
+    def _questions(self) -> dict[str, Wordings]:
+        """By attribute."""
+        return {attribute: WORDINGS.get(attribute) or _filled(ANY_QUESTION, label=label) for attribute, label in self.people.labels.items()}
 
     def _clause(self, person: Person, attribute: str) -> str:
         return put(CLAUSES.get(attribute, ANY_CLAUSE), label=self.people.labels[attribute], value=person.facts[attribute])
@@ -140,6 +142,11 @@ class Asker:
             found.setdefault(attribute, {}).setdefault(same(value), value)
         return found
 
+    @cached_property
+    def _keys(self) -> dict[str, tuple[str, ...]]:
+        """What the values of an attribute are compared by, to draw from."""
+        return {attribute: tuple(values) for attribute, values in self._values.items()}
+
     def _wrong(self, person: Person, attribute: str) -> bool:
         """Whether there are wrong options."""
         return len(self._values[attribute]) > 1 or bool(near(person.facts[attribute]))
@@ -148,7 +155,7 @@ class Asker:
         """Up to four options in random order, and the letter of the right one."""
         rng = random.Random(f"{self.seed}/options/{kind}/{person.id}/{attribute}")
         right, values = person.facts[attribute], self._values[attribute]
-        others = rng.sample(list(values), min(len(LETTERS), len(values)))
+        others = rng.sample(self._keys[attribute], min(len(LETTERS), len(values)))
         wrong = [values[other] for other in others if other != same(right)][: len(LETTERS) - 1]
         if not wrong:
             wrong = rng.sample(near(right), len(LETTERS) - 1)
