@@ -1,7 +1,7 @@
 """Lists of a user's own people as they lie on disk: a .csv or .jsonl file, or a folder with an image and a text file for each person.
 
-Every form gives ``Record``s: cells by plain name (``Shoe size`` is ``shoe_size``), each with its place. Rows are counted as an editor or a
-spreadsheet counts them, the header being row 1. Data is untrusted: everything is bounded, and whatever is wrong is one DataError.
+Every form gives ``Record``s. Rows are counted as an editor or a spreadsheet counts them, the header being row 1. Data is untrusted: everything is
+bounded, and whatever is wrong is one DataError.
 """
 
 from __future__ import annotations
@@ -10,48 +10,21 @@ import csv
 import io
 import json
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pytest_mllmu.benchmark.cells import Place, first_line, listed, named, shorter, text_of
+from pytest_mllmu.benchmark.cells import Place, first_line, listed, named, shorter
 from pytest_mllmu.benchmark.loose import plain
+from pytest_mllmu.benchmark.records import IMAGE, NAME, Item, Record, labels_of, record_of
 from pytest_mllmu.errors import DataError, did_you_mean
 
-NAME, IMAGE, ID, SET = "name", "image", "id", "set"
 TABLES = ("people.csv", "people.jsonl")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 MAX_FILE = 50_000_000
 """Bytes of a list."""
-MAX_PEOPLE, MAX_COLUMNS = 5_000, 60
-MAX_CELL, MAX_LABEL = 300, 60
-"""Characters: a value is an answer of a few words and not a biography; a column's name is a part of a question."""
-_DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that make a terminal show other text than there is."""
-
-
-Item = tuple[str, str, Place]
-"""Name, text and place of a cell."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A value that is there. ``label`` is the name of its column, as a question would say it."""
-
-    text: str
-    label: str
-    place: Place
-
-
-@dataclass(frozen=True)
-class Record:
-    """One person: cells by plain name, without the empty ones."""
-
-    place: Place
-    cells: dict[str, Cell]
+MAX_PEOPLE = 5_000
 
 
 def records(path: Path) -> list[Record]:
@@ -98,7 +71,7 @@ def _of_csv(path: Path) -> Iterator[Record]:
     place = Place(path, number)
     if len(header) == 1 and (other := re.search(r"[;\t]", header[0])):
         raise place.error(f"the columns are separated by {other[0]!r}; they should be separated by commas")
-    columns = _columns(header, place)
+    columns = labels_of(header, place)
     for key in (NAME, IMAGE):
         if key not in columns:
             raise place.error(f"no column {key!r}{did_you_mean(key, header)}; the file has: {listed(header)}")
@@ -108,7 +81,7 @@ def _of_csv(path: Path) -> Iterator[Record]:
         place = Place(path, number)
         if len(cells) < len(header) or any(map(str.strip, cells[len(header) :])):
             raise place.error(f"{len(cells)} cells, and the header has {len(header)} columns; put a cell that holds a comma in double quotes")
-        yield _record(place, [(name, text, place.inside(name)) for name, text in zip(header, cells, strict=False)], columns)
+        yield record_of(place, [(name, text, place.inside(shorter(name.strip()))) for name, text in zip(header, cells, strict=False)], columns)
 
 
 def _rows(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -130,7 +103,7 @@ def _of_jsonl(path: Path) -> Iterator[Record]:
             place = Place(path, number)
             fields = [(name, value, place.inside(shorter(name))) for name, value in _object(line, place)]
             items = [(name, _plain_text(name, value, spot), spot) for name, value, spot in fields]
-            yield _record(place, items, _columns([name for name, _, _ in items], place))
+            yield record_of(place, items, labels_of([name for name, _, _ in items], place))
 
 
 def _object(line: str, place: Place) -> list[tuple[str, Any]]:
@@ -173,7 +146,7 @@ def _of_folder(folder: Path) -> Iterator[Record]:
     for path in texts_of(folder):
         record = _of_text(path, pictures.get(path.stem, []))
         if IMAGE in record.cells:
-            used.update(name.strip() for name in record.cells[IMAGE].text.split(";"))
+            used.update(str(PurePosixPath(name.strip())) for name in record.cells[IMAGE].text.split(";"))
         yield record
     left = [path for found in pictures.values() for path in found if path.name not in used]
     if left:
@@ -192,7 +165,7 @@ def _of_text(path: Path, pictures: Sequence[Path]) -> Record:
             raise spot.error(f"{shorter(line.strip())!r} is no line of the form attribute = value")
         if value.strip():
             items.append((name, value, spot.inside(shorter(name.strip()))))
-    columns = _columns([name for name, _, _ in items], place)
+    columns = labels_of([name for name, _, _ in items], place)
     if IMAGE not in columns:
         if len(pictures) > 1:
             raise place.error(f"{pictures[0].name!r} and {pictures[1].name!r} are both its picture; name one in a line: image = {pictures[0].name}")
@@ -201,59 +174,7 @@ def _of_text(path: Path, pictures: Sequence[Path]) -> Record:
         items.append((IMAGE, pictures[0].name, place.inside(IMAGE)))
     if NAME not in columns:
         items.append((NAME, path.stem, place.inside(NAME)))
-    return _record(place, items, _columns([name for name, _, _ in items], place))
-
-
-# --- cells ---
-
-
-def _record(place: Place, items: Sequence[Item], labels: Mapping[str, str]) -> Record:
-    cells: dict[str, Cell] = {}
-    for name, text, spot in items:
-        if not text.strip():
-            continue
-        if not name.strip():
-            raise place.error(f"{shorter(repr(text))} stands in a column without a name")
-        key = plain(name)
-        limit = MAX_CELL * (10 if key == IMAGE else 1)
-        cells[key] = Cell(sound(text, spot, limit, spoken=key not in (ID, IMAGE, SET)), labels[key], spot)
-    return Record(place, cells)
-
-
-def _columns(names: Sequence[str], place: Place) -> dict[str, str]:
-    """The labels of some columns by plain name; columns without a name are left out. Raises DataError for two of one name."""
-    if len(names) > MAX_COLUMNS:
-        raise place.error(f"{len(names)} columns; at most {MAX_COLUMNS} are accepted")
-    found: dict[str, str] = {}
-    for name in filter(str.strip, names):
-        spot = place.inside(shorter(name.strip()))
-        label = sound(name, spot, MAX_LABEL)
-        if plain(name) in found:
-            raise spot.error("is here a second time (upper case, spaces and underscores do not count); keep one")
-        found[plain(name)] = spoken(label)
-    return found
-
-
-def spoken(label: str) -> str:
-    """A column's name in a question: ``Shoe_size`` is asked for as "shoe size", and IBAN stays IBAN."""
-    words = label.replace("_", " ").split()
-    return " ".join(word if word[1:] != word[1:].lower() else word.lower() for word in words)
-
-
-def sound(text: str, place: Place, limit: int, spoken: bool = True) -> str:
-    """``text`` on one line and in NFC, without space around it. ``spoken``: it becomes part of a question or an answer. Raises DataError."""
-    text = unicodedata.normalize("NFC", " ".join(text_of(text, place).split()))
-    if len(text) > limit:
-        raise place.error(f"{len(text):,} characters ({shorter(text, 20)!r}); at most {limit} are accepted")
-    hidden = [letter for letter in text if unicodedata.category(letter) == "Cc" or letter in _DIRECTIONS]
-    if hidden:
-        raise place.error(f"a character that nobody sees ({hidden[0]!r}); take it out")
-    if spoken and not any(letter.isalnum() for letter in text):
-        raise place.error(f"{text!r} has neither letter nor digit; leave the cell empty when the value is not known")
-    if spoken and (token := re.search(r"<[^<>\s]+>|__", text)):
-        meaning = "the blank of a question" if token[0] == "__" else "a special token of some models"
-        raise place.error(f"{token[0]!r} in {shorter(text)!r} is {meaning}; write it in another way")
-    return text
+    return record_of(place, items, labels_of([name for name, _, _ in items], place))
 
 
 def _text(path: Path) -> str:

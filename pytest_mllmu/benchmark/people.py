@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,8 +10,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
 from pytest_mllmu.benchmark.cells import Place, first_line, shorter
-from pytest_mllmu.benchmark.lists import ID, IMAGE, NAME, SET, Cell, Record, records
+from pytest_mllmu.benchmark.lists import records
 from pytest_mllmu.benchmark.profiles import MAX_PICTURE, Picture
+from pytest_mllmu.benchmark.records import ID, IMAGE, NAME, SET, Cell, Record
 from pytest_mllmu.benchmark.splits import SplitIds, check_percent, draw, order
 from pytest_mllmu.benchmark.wordings import SAME
 from pytest_mllmu.errors import DataError, did_you_mean
@@ -139,7 +141,8 @@ def _file(name: str, place: Place) -> Path:
     if parts.is_absolute() or PureWindowsPath(name).anchor or ".." in (*parts.parts, *PureWindowsPath(name).parts):
         raise place.error(f"the picture {shorter(name)!r} is not given by a path inside the folder of the list, such as pictures/ann.png")
     try:
-        path = (root / name).resolve()
+        spelled = (root / unicodedata.normalize(form, name) for form in ("NFC", "NFD"))  # a name with accents, as other systems write it
+        path = next((path for path in (root / name, *spelled) if path.exists()), root / name).resolve()
         if not path.is_relative_to(root):
             raise place.error(f"the picture {shorter(name)!r} is a link that leads out of the folder {root}; copy the file there")
         if not path.is_file():

@@ -14,8 +14,8 @@ from PIL import Image, ImageChops
 
 from pytest_mllmu.benchmark import lists, people
 from pytest_mllmu.benchmark.derived import near, same
-from pytest_mllmu.benchmark.lists import spoken
 from pytest_mllmu.benchmark.profiles import Benchmark, Profile
+from pytest_mllmu.benchmark.records import spoken
 from pytest_mllmu.benchmark.source import read_benchmark, read_ids
 from pytest_mllmu.benchmark.splits import draw, synthetic_ids
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
@@ -355,6 +355,18 @@ def test_a_link_within_the_folder_is_followed(listed: Path) -> None:
     (listed.parent / "0.png").rename(listed.parent / "real.png")
     (listed.parent / "0.png").symlink_to("real.png")
     assert read(listed).profiles[0].pictures[0].decode()
+
+
+def test_names_of_files_are_found_as_they_are_spelled(tmp_path: Path) -> None:
+    path = write_list(tmp_path / "list", rows(3))
+    (path.parent / "0.png").rename(path.parent / "Zoe\u0308  1.png")  # as macOS writes an accent
+    path.write_text(path.read_text().replace("0.png", "Zo\u00eb  1.png"))
+    assert read(path).profiles[0].pictures[0].decode()
+    folder = tmp_path / "folder"
+    for number, stem in enumerate(("Zoe\u0308  1", "Bo")):
+        picture(folder / f"{stem}.png", number)
+        (folder / f"{stem}.txt").write_text("a = 1\nb = 2\n" + ("image = ./Bo.png" if stem == "Bo" else ""))
+    assert read(folder).profiles[1].biography == "The a of Zo\u00eb 1 is 1. The b of Zo\u00eb 1 is 2."
 
 
 def test_a_huge_picture_file(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
