@@ -134,7 +134,8 @@ def _data(text: str) -> str:
         if not path.is_file():
             raise ValueError(f"no file {text!r}; give a list of people that is there, a folder, or 'synthetic'")
         return text
-    raise ValueError(f"no folder {text!r}; give a folder in the released parquet layout, a list of people, or 'synthetic'{did_you_mean(text, ['synthetic'])}")
+    hint = did_you_mean(path.suffix, LISTS) if path.suffix else did_you_mean(text, ["synthetic"])
+    raise ValueError(f"no folder {text!r}; give a folder in the released parquet layout, a list of people, or 'synthetic'{hint}")
 
 
 def _path(*words: str) -> Callable[[str], str]:

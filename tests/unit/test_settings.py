@@ -112,6 +112,7 @@ WRONG = [
     ("data", "/no/such/folder", "no folder '/no/such/folder'; give a folder in the released parquet layout, a list of people, or 'synthetic'"),
     ("data", "/no/such/people.csv", "no file '/no/such/people.csv'; give a list of people that is there, a folder, or 'synthetic'"),
     ("data", __file__, "test_settings.py' ends in neither .csv nor .jsonl"),
+    ("data", "people.cvs", "a list of people, or 'synthetic'; did you mean '.csv'?"),
     ("data", "sythetic", "or 'synthetic'; did you mean 'synthetic'?"),
     ("report", "run.txt", "the report 'run.txt' ends in none of .json, .jsonl, .md"),
     ("report", "run", "the report 'run' ends in none of .json, .jsonl, .md"),
