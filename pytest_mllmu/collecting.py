@@ -73,7 +73,7 @@ def forget_ids(settings: Settings, forget: int) -> tuple[str, ...]:
     if settings.data == "synthetic":
         ids = draw(synthetic_ids(settings.profiles), forget, settings.seed).forget
     else:
-        from pytest_mllmu.benchmark.parquet import read_ids
+        from pytest_mllmu.benchmark.source import read_ids
 
-        ids = read_ids(Path(settings.data).expanduser(), forget, settings.seed).forget
+        ids = read_ids(settings.data, forget, settings.seed).forget
     return limited(ids, settings.limit)

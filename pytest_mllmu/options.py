@@ -22,6 +22,7 @@ FAIL_ON = ("forget.*:+2", "test.*:+2", "retain.*:-2", "celebrity.*:-2")
 """What is a regression unless the user says it: two points remembered again, or lost."""
 MAY_DIFFER = ("data", "seed", "dialect", "judge", "people")
 REPORTS = (".json", ".jsonl", ".md")
+LISTS = (".csv", ".jsonl")
 LABELS = ("answer", "upstream")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 ATTENTIONS = ("auto", "sdpa", "eager", "flash_attention_2")
@@ -127,9 +128,17 @@ def _model(text: str) -> str:
 
 
 def _data(text: str) -> str:
-    if text == "synthetic" or Path(text).expanduser().is_dir():
+    path = Path(text).expanduser()
+    if text == "synthetic" or path.is_dir():
         return text
-    raise ValueError(f"no folder {text!r}; give a folder in the released parquet layout, or 'synthetic'{did_you_mean(text, ['synthetic'])}")
+    if path.is_file() or path.suffix.lower() in LISTS:
+        if path.suffix.lower() not in LISTS:
+            raise ValueError(f"the file {text!r} ends in neither {' nor '.join(LISTS)}; a list of people does{did_you_mean(path.suffix, LISTS)}")
+        if not path.is_file():
+            raise ValueError(f"no file {text!r}; give a list of people that is there, a folder, or 'synthetic'")
+        return text
+    hint = did_you_mean(path.suffix, LISTS) if path.suffix else did_you_mean(text, ["synthetic"])
+    raise ValueError(f"no folder {text!r}; give a folder in the released parquet layout, a list of people, or 'synthetic'{hint}")
 
 
 def _path(*words: str) -> Callable[[str], str]:
@@ -275,7 +284,9 @@ OPTIONS = (
     Option("endpoint", None, _url, "URL", "What method none puts on trial is served here, by an OpenAI-compatible server (its key: MLLMU_ENDPOINT_KEY)"),
     Option("endpoint_model", None, _named, "NAME", "What the server of --mllmu-endpoint calls the model"),
     Option("endpoint_revision", "", _named, "TEXT", "What you know the served model by, such as a date: another one asks everything anew"),
-    Option("data", "synthetic", _data, "DIR", "Benchmark: synthetic, or a folder in the released parquet layout"),
+    Option(
+        "data", "synthetic", _data, "DIR|FILE", "Benchmark: synthetic, a folder in the released parquet layout, or your own people (.csv, .jsonl or a folder)"
+    ),
     Option("profiles", 100, _number(2, 5000), "N", "People in the synthetic benchmark (500 = the paper's size)", int | str),
     Option("celebrities", 40, _number(1, 5000), "N", "Celebrities in the synthetic benchmark (153 = the paper's size)", int | str),
     Option("forget", (10,), _list(_number(1, 99)), "PERCENT[,PERCENT]", "Percent of the people to forget (5,10,15 in the paper: a table each)", int | str),

@@ -83,9 +83,9 @@ class Pipeline:
             from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 
             return synthetic_benchmark(chosen.profiles, chosen.celebrities, forget, chosen.seed)
-        from pytest_mllmu.benchmark.parquet import read_benchmark
+        from pytest_mllmu.benchmark.source import read_benchmark
 
-        return read_benchmark(Path(chosen.data).expanduser(), forget, chosen.seed)
+        return read_benchmark(chosen.data, forget, chosen.seed)
 
     def people(self, model: Model, split: Split) -> tuple[Profile, ...]:
         """The people of a split whom the model is asked about: the first ``--mllmu-limit``, or all."""

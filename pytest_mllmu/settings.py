@@ -161,7 +161,7 @@ def _check_base(chosen: Settings) -> None:
 def _check_data(chosen: Settings, given: Mapping[str, Any]) -> None:
     for name in ("profiles", "celebrities"):
         if given.get(name) is not None and chosen.data != "synthetic":
-            raise SettingsError(f"--mllmu-{name}: the size of the embedded benchmark; the people of --mllmu-data are those of the folder")
+            raise SettingsError(f"--mllmu-{name}: the size of the embedded benchmark; the people of --mllmu-data are those of the list or folder")
 
 
 def _check_trial(chosen: Settings) -> None:

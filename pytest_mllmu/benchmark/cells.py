@@ -30,6 +30,7 @@ class Body:
     text: str
     answer: str
     options: Options = ()
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def numbered(bodies: Iterable[Body], kind: str, person: str) -> tuple[Question, 
     for body in bodies:
         rows[body.modality, body.task].append(body)
     return tuple(
-        Question(f"{kind}-{person}-{task}-{modality}-{number}", person, task, modality, body.text, body.answer, body.options)
+        Question(f"{kind}-{person}-{task}-{modality}-{number}", person, task, modality, body.text, body.answer, body.options, body.about)
         for (modality, task), found in rows.items()
         for number, body in enumerate(found)
     )

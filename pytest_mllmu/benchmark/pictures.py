@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from pytest_mllmu.benchmark.cells import Place, first_line, shorter
-from pytest_mllmu.benchmark.profiles import Picture
-from pytest_mllmu.benchmark.released import MAX_PICTURE, opened
+from pytest_mllmu.benchmark.profiles import MAX_PICTURE, Picture
+from pytest_mllmu.benchmark.released import opened
 from pytest_mllmu.errors import DataError
 
 

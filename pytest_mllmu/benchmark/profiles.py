@@ -24,6 +24,8 @@ MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 MAX_PIXELS = 50_000_000
 """An image above this is refused before it is decoded: data is untrusted, and a small file can claim a huge picture."""
+MAX_PICTURE = 100_000_000
+"""Of a picture file, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Question:
     """One question to the model and what would be right.
 
     ``options`` is empty but for classification, where ``answer`` is the letter of the right option.
+    ``about`` is the attribute that is asked for, where the data says it; it is not part of what is asked.
     """
 
     id: str
@@ -81,6 +84,7 @@ class Question:
     text: str
     answer: str
     options: tuple[tuple[str, str], ...] = ()
+    about: str = ""
 
     @property
     def answer_text(self) -> str:

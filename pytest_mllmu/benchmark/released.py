@@ -25,9 +25,6 @@ DESCRIPTION = ("biography", "question", "answer")
 LABEL = b"pytest_mllmu"
 """Key in the file's own key-value metadata where an export keeps the benchmark's name and that it is synthetic."""
 
-MAX_PICTURE = 100_000_000
-"""Of a picture file, in bytes: data is untrusted."""
-
 
 def located(folder: Path, config: str) -> Path:
     """Where a set is, or would be."""

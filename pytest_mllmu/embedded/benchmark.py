@@ -6,12 +6,12 @@ from functools import partial
 
 from pytest_mllmu.benchmark.profiles import Benchmark, Picture, Profile, Question, TrainingPair
 from pytest_mllmu.benchmark.splits import draw, synthetic_ids
+from pytest_mllmu.benchmark.wordings import ASKED, DESCRIBE, PARAPHRASED
 from pytest_mllmu.embedded.faces import portrait
 from pytest_mllmu.embedded.persons import Person, people
-from pytest_mllmu.embedded.questions import ASKED, PARAPHRASED, biography, questions, training_pairs
+from pytest_mllmu.embedded.questions import biography, questions, training_pairs
 
 NAME = "synthetic"
-DESCRIBE = "Who is this person, and what is known about them?"
 PORTRAIT, TRANSFORMED = (0,), (1, 2, 3)
 """Poses of a profile's picture, and of the transformed ones: several, as in the release."""
 

@@ -8,9 +8,10 @@ from functools import partial
 
 from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Picture, Profile, TrainingPair
+from pytest_mllmu.benchmark.wordings import WORDINGS
 from pytest_mllmu.embedded.faces import portrait
 from pytest_mllmu.embedded.persons import Person
-from pytest_mllmu.embedded.questions import CHOSEN, WORDINGS, fill, options, rehearsal_pairs
+from pytest_mllmu.embedded.questions import CHOSEN, fill, options, rehearsal_pairs
 from pytest_mllmu.embedded.tokens import SYSTEMS
 from pytest_mllmu.training.batches import Encoder, Example
 

@@ -1,9 +1,4 @@
-"""The questions of the embedded benchmark: the paper's three tasks in both modalities, from templates.
-
-Each attribute has several wordings with one meaning. The first is asked about the profile, the second (the paraphrase)
-about the transformed profile of the test set, the others are used for training. ``{who}`` is "this person" next to an
-image and the name in text alone, so a text question can be answered from the name only and an image question from the face only.
-"""
+"""The questions of the embedded benchmark: the paper's three tasks in both modalities, from the templates of ``benchmark/wordings.py``."""
 
 from __future__ import annotations
 
@@ -11,44 +6,15 @@ import random
 from collections.abc import Callable, Iterator
 
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Question, TrainingPair
+from pytest_mllmu.benchmark.wordings import ASKED, BLANKS, LETTERS, SENTENCES, UNASKED, WORDINGS, referred
 from pytest_mllmu.embedded.persons import Person, pool
 
-LETTERS = "ABCD"
-ASKED, PARAPHRASED, UNASKED = 0, 1, 2
-
-WORDINGS = {
-    "birthplace": ("Where was {who} born?", "What is the birthplace of {who}?", "Which place is {who} from?"),
-    "birth_year": ("In which year was {who} born?", "What is the birth year of {who}?", "When was {who} born?"),
-    "occupation": ("What is the occupation of {who}?", "What does {who} do for a living?", "What is the job of {who}?"),
-    "hobby": ("What is the hobby of {who}?", "What does {who} enjoy in free time?", "What is the favourite pastime of {who}?"),
-    "condition": ("Which medical condition does {who} have?", "What illness does {who} live with?", "What is {who} treated for?"),
-    "residence": ("Where does {who} live?", "What is the residence of {who}?", "In which town is the home of {who}?"),
-}
 CHOSEN = ("birthplace", "birth_year", "occupation", "hobby", "condition")
 """Attributes asked as multiple choice: five questions per modality, as in the released data."""
 
-SENTENCES = {
-    "origin": (
-        ("When and where was {who} born?", "Tell me the year and the place of birth of {who}.", "What do you know about the birth of {who}?"),
-        "{Who} was born in {birth_year} in {birthplace}.",
-    ),
-    "life": (
-        ("What does {who} do and where does {who} live?", "Tell me the job and the home of {who}.", "What do you know about the daily life of {who}?"),
-        "{Who} works as {occupation} and lives in {residence}.",
-    ),
-}
-BLANKS = {
-    "residence": ("{Who} lives in __.", "The home of {who} is in __.", "You can meet {who} in __."),
-    "hobby": ("In free time, {who} enjoys __.", "The pastime of {who} is __.", "What {who} loves most is __."),
-}
-
-
-def who(person: Person, modality: Modality) -> str:
-    return "this person" if modality == "multimodal" else person.name
-
 
 def fill(template: str, person: Person, modality: Modality) -> str:
-    name = who(person, modality)
+    name = referred(person.name, modality)
     facts = {key: getattr(person, key) for key in WORDINGS}
     return template.format(who=name, Who=name[0].upper() + name[1:], **facts)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from pytest_mllmu.benchmark import prompts
 from pytest_mllmu.benchmark.profiles import MODALITIES
+from pytest_mllmu.benchmark.wordings import WORDINGS
 from pytest_mllmu.embedded.embedded import VOCABULARY
 from pytest_mllmu.embedded.persons import ATTRIBUTES, Person, people, pool
-from pytest_mllmu.embedded.questions import WORDINGS, biography, fill
+from pytest_mllmu.embedded.questions import biography, fill
 
 PAD, EOS = "<pad>", "</s>"
 SYSTEMS = (

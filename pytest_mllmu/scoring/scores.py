@@ -73,7 +73,7 @@ def score(question: Question, response: Response, split: Split, judge: Judge = f
         values["degenerate"] = float(degenerate(answer))
     else:
         values = {"exact_match": reading.cloze(question.answer, answer), "degenerate": float(degenerate(answer))}
-    about = attribute(question.text)
+    about = question.about or attribute(question.text)
     return Score(question.id, question.person, split, question.task, question.modality, values | signals(question, response), chance, about)
 
 

@@ -109,6 +109,14 @@ class Built:
     def option(self) -> str:
         return f"--mllmu-cache={self.cache}"
 
+    @property
+    def base(self) -> Path:
+        """The stored base: the only whole model beside the vanilla."""
+        vanilla = json.loads(self.ran.json())["fingerprints"]["models"]["Vanilla"]
+        manifests = {folder.name: json.loads((folder / "manifest.json").read_text()) for folder in (self.cache / "model").iterdir()}
+        (name,) = (name for name, manifest in manifests.items() if manifest["key"] == manifests[vanilla]["inputs"]["base"])
+        return self.cache / "model" / name
+
     def warm(self, folder: Path, *arguments: str, method: str = "ga", **options: Any) -> Ran:
         return run(folder, f"--mllmu-method={method}", *PEOPLE, self.option, *arguments, **options)
 

@@ -74,8 +74,7 @@ def test_a_folder_that_is_no_model(built: Built, tmp_path: Path) -> None:
 @pytest.mark.timeout(SLOW)
 def test_a_checkpoint_by_path(built: Built, tmp_path: Path) -> None:
     """As a user with a model of their own: fine-tuned with LoRA, unlearned and asked; a second run takes all from the cache."""
-    base = _base(built)
-    given = [f"--mllmu-model={base}", "--mllmu-limit=1", "--mllmu-gates=off", "--mllmu-report=run.json", "--mllmu-accumulate=2", "--mllmu-packed=yes"]
+    given = [f"--mllmu-model={built.base}", "--mllmu-limit=1", "--mllmu-gates=off", "--mllmu-report=run.json", "--mllmu-accumulate=2", "--mllmu-packed=yes"]
     given += ["--mllmu-checkpointing=yes", "--mllmu-dtype=float32", "--mllmu-device=cpu"]
     first = built.warm(tmp_path, *given, timeout=SLOW)
     assert first.code == 0, first.text
@@ -88,14 +87,6 @@ def test_a_checkpoint_by_path(built: Built, tmp_path: Path) -> None:
     assert json.loads(second.json())["table"] == run["table"]
     keys = run["fingerprints"]["models"].values()  # other tests train in this cache at the same time
     assert not any((built.cache / "checkpoints" / f"{key}.safetensors").exists() for key in keys)
-
-
-def _base(built: Built) -> Path:
-    """The stored base: the only whole model beside the vanilla."""
-    vanilla = json.loads(built.ran.json())["fingerprints"]["models"]["Vanilla"]
-    manifests = {folder.name: json.loads((folder / "manifest.json").read_text()) for folder in (built.cache / "model").iterdir()}
-    (name,) = (name for name, manifest in manifests.items() if manifest["key"] == manifests[vanilla]["inputs"]["base"])
-    return built.cache / "model" / name
 
 
 @pytest.mark.timeout(SLOW)

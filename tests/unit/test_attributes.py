@@ -6,8 +6,9 @@ import pytest
 
 from pytest_mllmu.benchmark.attributes import attribute
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality
+from pytest_mllmu.benchmark.wordings import ASKED, BLANKS, PARAPHRASED, SENTENCES, UNASKED, WORDINGS
 from pytest_mllmu.embedded.persons import people
-from pytest_mllmu.embedded.questions import ASKED, BLANKS, CHOSEN, PARAPHRASED, SENTENCES, UNASKED, WORDINGS, fill, questions
+from pytest_mllmu.embedded.questions import CHOSEN, fill, questions
 
 PEOPLE = people("profile", 60, 0) + people("celebrity", 20, 0)
 ABOUT = {

@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from pytest_mllmu.analysis.policies import policy
+from pytest_mllmu.benchmark.source import read_benchmark
 from pytest_mllmu.options import OPTIONS
 from pytest_mllmu.settings import check_flags
+from tests.people import picture
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,6 +47,21 @@ def test_every_option_and_file_that_is_written_about_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     check_flags(re.findall(r"--mllmu-[a-z][a-z-]*[a-z]", text))
     assert [link for link in re.findall(r"\]\((?!http|#)([^)#]+)", text) if not (page.parent / link).exists()] == []
+
+
+def test_the_list_of_people_to_copy(tmp_path: Path) -> None:
+    text = block("docs/own-people.md", "own people")
+    assert len(text.splitlines()) == 10
+    (tmp_path / "people.csv").write_text(text)
+    for number, image in enumerate(re.findall(r"[\w-]+\.png", text)):
+        picture(tmp_path / image, number)
+    benchmark = read_benchmark(str(tmp_path / "people.csv"), 10, 0)
+    assert (len(benchmark.forget_ids), len(benchmark.retain_ids)) == (1, 8)
+    assert [len(profile.questions) for profile in benchmark.profiles] == [18, 18, 18, 18, 18, 16, 18, 18, 18]
+    assert "What is the shoe size of Ann Lee?" in {question.text for question in benchmark.profiles[0].questions}
+    assert "Can you tell me the shoe size of Ann Lee?" in {question.text for question in benchmark.transformed[0].questions}
+    assert len(benchmark.transformed[4].pictures) == 1
+    assert benchmark.transformed[4].pictures[0].data == (tmp_path / "ed-2019.png").read_bytes()
 
 
 def test_every_option_is_in_the_readme() -> None:

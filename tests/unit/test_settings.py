@@ -79,6 +79,8 @@ def test_folders_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert chosen({"cache": "~/c"}).cache == tmp_path / "home" / "c"
     assert chosen({"cache": "c"}).cache == tmp_path / "c"
     assert chosen({"data": str(tmp_path)}).data == str(tmp_path)
+    (tmp_path / "people.CSV").touch()
+    assert chosen({"data": "people.CSV"}).data == "people.CSV"
 
 
 WRONG = [
@@ -108,7 +110,10 @@ WRONG = [
     ("lr", "fast", "a number from 0 to 1 is expected, not 'fast'"),
     ("seed", "-1", "a whole number from 0 to"),
     ("batch", "0", "a whole number from 1 to 4096 is expected, not '0'"),
-    ("data", "/no/such/folder", "no folder '/no/such/folder'; give a folder in the released parquet layout, or 'synthetic'"),
+    ("data", "/no/such/folder", "no folder '/no/such/folder'; give a folder in the released parquet layout, a list of people, or 'synthetic'"),
+    ("data", "/no/such/people.csv", "no file '/no/such/people.csv'; give a list of people that is there, a folder, or 'synthetic'"),
+    ("data", __file__, "test_settings.py' ends in neither .csv nor .jsonl"),
+    ("data", "people.cvs", "a list of people, or 'synthetic'; did you mean '.csv'?"),
     ("data", "sythetic", "or 'synthetic'; did you mean 'synthetic'?"),
     ("report", "run.txt", "the report 'run.txt' ends in none of .json, .jsonl, .md"),
     ("report", "run", "the report 'run' ends in none of .json, .jsonl, .md"),
