@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ Answer = tuple[Response, float | None]
 
 def row_of(question: Question, split: Split, answers: Mapping[str, Answer], judge: str) -> dict[str, Any]:
     """``answers``: by the name under which a model's answers are stored."""
-    return {**question.to_json(), "split": split, "answers": {name: _stored(*answer, judge) for name, answer in answers.items()}}
+    about = {"about": question.about} if question.about else {}
+    return {**question.to_json(), **about, "split": split, "answers": {name: _stored(*answer, judge) for name, answer in answers.items()}}
 
 
 def _stored(response: Response, grade: float | None, judge: str) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def _number(value: float) -> float | str:
 
 def question_of(row: Mapping[str, Any]) -> Question:
     options = tuple((str(letter), str(text)) for letter, text in sorted(row.get("options", {}).items()))
-    return Question(row["id"], row["person"], row["task"], row["modality"], row["text"], row["answer"], options)
+    return Question(row["id"], row["person"], row["task"], row["modality"], row["text"], row["answer"], options, row.get("about", ""))
 
 
 def names_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
