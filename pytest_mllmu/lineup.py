@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mllmu.benchmark.profiles import Benchmark, Modality, fingerprint
+from pytest_mllmu.benchmark.profiles import Benchmark, Modality, Profile, fingerprint
 from pytest_mllmu.errors import ModelError, SettingsError
 from pytest_mllmu.folders import is_adapter
 from pytest_mllmu.memory import Memory, Model, Served
@@ -68,9 +68,9 @@ class LineUp:
             from pytest_mllmu.models.loading import save
 
             place = self._checkpoint(inputs)
-            save(tiny.build_base(self._first.celebrities, self.settings.seed, self.device, self.progress, self.settings.model, place), folder)
+            save(tiny.build_base(self._known, self.settings.seed, self.device, self.progress, self.settings.model, place), folder)
 
-        inputs = self._inputs("base", celebrities=self._first.fingerprints["celebrities"])
+        inputs = self._inputs("base", celebrities=fingerprint(self._known))
         return Model("base", "Base", inputs, self.settings.forget[0], build)
 
     def vanilla(self, forget: int | None = None) -> Model:
@@ -116,7 +116,7 @@ class LineUp:
                 from pytest_mllmu.models.loading import save
 
                 bundle, place = self.memory.take(self.base), self._checkpoint(inputs)
-                tiny.fine_tune(bundle, people.profiles, people.celebrities, self.settings.seed, self.progress, said, self.settings.model, place)
+                tiny.fine_tune(bundle, people.profiles, self._known, self.settings.seed, self.progress, said, self.settings.model, place)
                 save(bundle, folder)
 
             return Model(role, title, inputs, forget, build)
@@ -260,6 +260,17 @@ class LineUp:
     @property
     def _first(self) -> Benchmark:
         return self.benchmark(self.settings.forget[0])
+
+    @cached_property
+    def _known(self) -> tuple[Profile, ...]:
+        """Whom an embedded base learns first. Data without celebrities would leave it without anything to learn from how questions are asked: it then
+        has those of the embedded benchmark, about whom nothing is asked."""
+        if self._first.celebrities:
+            return self._first.celebrities
+        from pytest_mllmu.embedded.benchmark import synthetic_benchmark
+
+        said = self.settings
+        return synthetic_benchmark(2, said.celebrities, 50, said.seed).celebrities
 
     @property
     def _name(self) -> str:

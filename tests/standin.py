@@ -99,6 +99,9 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
             stand_in.keys.add(self.headers.get("authorization", ""))
             with stand_in.counted(body) as number, suppress(ConnectionError):
                 fault = stand_in.fault(number) or Fault()
+                if stand_in._server is None:  # who waits for an answer gets none, on connections that are still open either
+                    self.close_connection = True
+                    return
                 time.sleep(fault.wait)
                 data = completion(stand_in.answer(body), str(body.get("model"))) if fault.raw is None else fault.raw
                 self._send(fault.status, data, fault)
@@ -136,9 +139,10 @@ class _Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(answer: Answer, fault: Callable[[int], Fault | None] = lambda number: None) -> Iterator[StandIn]:
+def serving(answer: Answer, fault: Callable[[int], Fault | None] = lambda number: None, port: int = 0) -> Iterator[StandIn]:
+    """On a free port, unless it is to be the one of a server that died."""
     stand_in = StandIn(answer, fault)
-    stand_in._server = _Quiet(("127.0.0.1", 0), _handler(stand_in))
+    stand_in._server = _Quiet(("127.0.0.1", port), _handler(stand_in))
     stand_in.url = f"http://127.0.0.1:{stand_in._server.server_address[1]}/v1"
     thread = threading.Thread(target=stand_in._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
