@@ -139,7 +139,7 @@ class Record:
         found = [(model, split, judged) for model, splits in rows for split in splits if (judged := self.pipeline.judged(model, split)) is not None]
         for model, split, judged in found:
             if not judged.complete:
-                yield f"not judged: factuality of {_label(model, self.settings)} on {split} ({judged.reason}); the next run goes on from there"
+                yield f"not judged: factuality of {_label(model, self.settings)} on {split} ({judged.reason})"
         if found:
             graded, unparseable, refused = (sum(judged.count(outcome) for _, _, judged in found) for outcome in ("graded", "unparseable", "refused"))
             pleas = sum(judged.pleas for _, _, judged in found)

@@ -28,6 +28,7 @@ from tests.standin import FAULTS, Answer, Fault, StandIn, grader, serving
 
 PEOPLE = ("--mllmu-profiles=20", "--mllmu-celebrities=6", "--mllmu-forget=30")
 BEGIN, MOST = 30, 3
+USAGE = 4
 SLOW = Fault(wait=2.5)
 KINDS = {**FAULTS, "slow": SLOW, "dripping": Fault(drip=0.05)}
 PATIENCE = "--mllmu-request-timeout=1"
@@ -116,6 +117,7 @@ def row(case: Case, name: str, how: str, cache: Path, root: Path, well: Ended) -
             late = server.requests[asked:]
     lost = sum(json.dumps(body, sort_keys=True) in came for body in late)
     wrong = sum(found[0] != "inconclusive" and found != well.verdicts[place] for place, found in first.verdicts.items())
+    wrong += len(well.verdicts.keys() - first.verdicts.keys()) if first.code != USAGE else 0  # only a session that says it cannot judge may lack some
     after = sum(second.verdicts.get(place) != found for place, found in well.verdicts.items())
     return [case.name, f"{name}, {how}", f"{len(spoilt)} of {asked}", first.code, wrong, lost, after, first.statement]
 

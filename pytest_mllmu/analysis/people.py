@@ -48,9 +48,14 @@ class Known:
 
     def p_value(self, bound: float) -> float:
         """That no more than ``bound`` is left of what vanilla knew."""
-        if bound < 1 and [score.values for score in self.candidate] == [score.values for score in self.vanilla]:
+        if bound < 1 and all(_alike(*pair) for pair in zip(self.candidate, self.vanilla, strict=True)):
             return 0.0  # a candidate that does nothing keeps everything: there is nothing to estimate
         return p_above(self.mine - self.theirs.scaled(bound), at_least=_luck(self.candidate, bound))
+
+
+def _alike(one: Score, other: Score) -> bool:
+    """In everything that is known of both: of a served model no probabilities are."""
+    return all(one.values[name] == other.values[name] for name in one.values.keys() & other.values.keys())
 
 
 def judge_people(

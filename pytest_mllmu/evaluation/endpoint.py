@@ -123,5 +123,7 @@ def _named(token: str, options: Sequence[tuple[str, str]]) -> str | None:
     bare = token.strip(_AROUND)
     if not bare:
         return None
-    found = {letter for letter, text in options if bare == letter or text.casefold().startswith(bare.casefold())}
+    if bare in dict(options):  # a letter alone: how a text begins is hardly ever a token of one letter
+        return bare
+    found = {letter for letter, text in options if text.casefold().startswith(bare.casefold())}
     return found.pop() if len(found) == 1 else None

@@ -147,7 +147,7 @@ def _candidates(text: str) -> list[float]:
 
 def title_of(judge: str) -> str:
     """How messages call the judge that a report names: without the prompt."""
-    return LABEL if judge == LOCAL else judge.partition(" (prompt ")[0]
+    return LABEL if judge == LOCAL else f"judge {judge.partition(' (prompt ')[0]}"
 
 
 _FULL = r"(?:10\b|ten\b|full marks|(?:the )?(?:maximum|highest|best|top|perfect) (?:score|grade|mark|rating))"

@@ -32,34 +32,43 @@ PLEA = "speaks to the judge, so the local judge scored it"
 
 @dataclass(frozen=True)
 class Judged:
-    """The grades of one set. ``missing``: how many answers are not judged yet, and ``why``."""
+    """The grades of the answers of one set, in which the same answer may stand several times. ``why`` some are not judged yet."""
 
+    answers: tuple[Answer, ...]
     grades: Mapping[Answer, Grade]
-    missing: int = 0
     why: str = ""
 
     @property
+    def missing(self) -> int:
+        """How many answers are not judged yet."""
+        return sum(answer not in self.grades for answer in self.answers)
+
+    @property
     def pleas(self) -> int:
-        return sum(grade.text == PLEA for grade in self.grades.values())
+        return sum(grade.text == PLEA for grade in self._given())
 
     def count(self, outcome: str) -> int:
-        return sum(grade.outcome == outcome for grade in self.grades.values())
+        return sum(grade.outcome == outcome for grade in self._given())
+
+    def _given(self) -> Iterator[Grade]:
+        return (self.grades[answer] for answer in self.answers if answer in self.grades)
 
     @property
     def complete(self) -> bool:
         """Whether factuality of the set can be said."""
-        return not self.missing and (not self.grades or self.count("graded") >= ENOUGH * len(self.grades))
+        return not self.missing and self.count("graded") >= ENOUGH * len(self.answers)
 
     @property
     def reason(self) -> str:
         """Why it cannot."""
         if self.missing:
-            return f"{self.missing} of {self.missing + len(self.grades)} answers: {self.why}"
-        return f"only {self.count('graded')} of {len(self.grades)} answers got a grade that can be read"
+            return f"{self.missing} of {len(self.answers)} answers: {self.why}; the next run goes on from there"
+        return f"only {self.count('graded')} of {len(self.answers)} answers got a grade that can be read"
 
     def score(self, question: str, truth: str, answer: str) -> float | None:
-        """As ``scoring.scores.Judge``."""
-        return self.grades[question, truth, answer].score
+        """As ``scoring.scores.Judge``; None as well for what is not judged yet."""
+        grade = self.grades.get((question, truth, answer))
+        return grade.score if grade is not None else None
 
 
 @dataclass
@@ -86,8 +95,7 @@ class ServedJudge:
         if left and self.asking and not why:
             with begin(len(left), self.says(left)) as advance:
                 why = self._ask(left, found, advance)
-        missing = sum(answer not in found for answer in left)
-        return Judged(found, missing, why or "not asked yet")
+        return Judged(tuple(answers), found, why or "not asked yet")
 
     def _known(self, answer: Answer) -> Grade | None:
         if addressed(answer[2]):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.checkpoints import whole
 from tests.integration.runs import GA, PEOPLE, SLOW, Built, one_error, run
 
 
@@ -97,7 +98,6 @@ def test_mistake(tmp_path: Path, arguments: list[str], said: list[str], workers:
 
 
 def test_no_evaluation_was_released_for_this_model(tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    whole(tmp_path / "model", kind="qwen2_5_vl")
     line = one_error(run(tmp_path, "--mllmu-method=none", *PEOPLE, "--mllmu-model=model", "--mllmu-dialect=upstream"))
     assert "--mllmu-dialect: upstream is for llava and idefics2, not for qwen2_5_vl" in line

@@ -155,9 +155,10 @@ def test_nothing_is_asked_twice(tmp_path: Path) -> None:
     with serving(grader) as server:
         first = judge_at(server, tmp_path).judge([*ANSWERS, *ANSWERS], quiet)
         assert len(server.requests) == len(ANSWERS)
+        assert first.count("graded") == 2 * len(ANSWERS)
         again = judge_at(server, tmp_path).judge(ANSWERS, quiet)
         assert len(server.requests) == len(ANSWERS)
-        assert first == again
+        assert first.grades == again.grades
         assert [first.score(*answer) for answer in ANSWERS] == [factuality.judge(*answer) for answer in ANSWERS]
         judge_at(server, tmp_path, replace(SETTINGS, judge="gpt-4.1")).judge(ANSWERS, quiet)
         assert len(server.requests) == 2 * len(ANSWERS)
@@ -186,7 +187,7 @@ def test_replies_that_are_no_grade_are_kept_and_counted(tmp_path: Path) -> None:
 
 def test_too_few_grades_are_none() -> None:
     grade, none = Grade("graded", 5.0, ""), Grade("refused", None, "")
-    found = Judged({answer: none if n < 2 else grade for n, answer in enumerate(ANSWERS)})
+    found = Judged(tuple(ANSWERS), {answer: none if n < 2 else grade for n, answer in enumerate(ANSWERS)})
     assert not found.complete
     assert found.reason == "only 8 of 10 answers got a grade that can be read"
 
@@ -201,6 +202,7 @@ def test_an_outage_keeps_what_was_judged_and_the_next_run_goes_on(tmp_path: Path
         found = judge.judge(ANSWERS, quiet)
         assert (len(found.grades), found.missing, found.complete) == (4, 6, False)
         assert "6 of 10 answers: the judge gpt-4o at 127.0.0.1:" in found.reason
+        assert sum(found.score(*answer) is None for answer in ANSWERS) == 6
         asked = len(server.requests)
         assert judge.judge(ANSWERS, quiet).missing == 6
         assert len(server.requests) == asked  # not asked again in this run
