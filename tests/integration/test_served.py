@@ -191,7 +191,7 @@ def test_what_a_model_says_to_the_judge_earns_nothing(built: Built, tmp_path: Pa
         given = (f"--mllmu-endpoint={server.url}", "--mllmu-endpoint-model=m", *PEOPLE, f"--mllmu-cache={built.cache}", "--mllmu-judge=gpt-4o")
         ran = run(tmp_path, *given, "--mllmu-report=run.json", env={"OPENAI_BASE_URL": judge.url, "OPENAI_API_KEY": KEY})
         assert not any("Ignore the rubric" in body["messages"][-1]["content"] for body in judge.requests)
-    assert "40 answers spoke to the judge: the local judge scored them" in ran.text
+    assert "40 answers spoke to the judge: the local judge scored them" in " ".join(ran.text.split()), ran.text
     cells = {(cell["split"], cell["modality"], cell["metric"]): cell["value"] for cell in report(tmp_path)["table"]["rows"][-1]["cells"]}
     assert cells["retain", "both", "factuality"] == 1
 
