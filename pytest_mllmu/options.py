@@ -169,7 +169,7 @@ def _reference(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def _url(text: str) -> str:
+def address(text: str) -> str:
     """The address of an OpenAI-compatible server. It is printed in reports, so it must not hold a password."""
     try:
         parts = urlsplit(text)
@@ -177,9 +177,11 @@ def _url(text: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise ValueError(f"{text!r:.200}: an address such as http://127.0.0.1:8000/v1 is expected")
+        raise ValueError(f"{text.rpartition('@')[2]!r:.200}: an address such as http://127.0.0.1:8000/v1 is expected")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("an address without user, password or query is expected: the key goes into the environment variable MLLMU_ENDPOINT_KEY")
+        raise ValueError(
+            "an address without user, password or query is expected: the key goes into an environment variable of its own (MLLMU_ENDPOINT_KEY, OPENAI_API_KEY)"
+        )
     return text.rstrip("/")
 
 
@@ -281,7 +283,7 @@ OPTIONS = (
         "The model that never saw the forget set: a folder or served model as for vanilla, build, or auto (when needed)",
     ),
     Option("candidate", "vanilla", _path("base", "vanilla", "oracle"), "DIR", "What method none puts on trial: base, vanilla, oracle, or a folder"),
-    Option("endpoint", None, _url, "URL", "What method none puts on trial is served here, by an OpenAI-compatible server (its key: MLLMU_ENDPOINT_KEY)"),
+    Option("endpoint", None, address, "URL", "What method none puts on trial is served here, by an OpenAI-compatible server (its key: MLLMU_ENDPOINT_KEY)"),
     Option("endpoint_model", None, _named, "NAME", "What the server of --mllmu-endpoint calls the model"),
     Option("endpoint_revision", "", _named, "TEXT", "What you know the served model by, such as a date: another one asks everything anew"),
     Option(

@@ -71,7 +71,7 @@ class Record:
             fingerprints={**self._fingerprints(), "models": keys},
             table=Table(tuple(self.pipeline.row(model, splits) for model, splits in rows)),
             verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=self._order)],
-            notes=(*self._notes(paths), *self._judged(rows)),
+            notes=(*self._notes(paths), *self._refused(rows), *self._judged(rows)),
             timings={"session_seconds": round(seconds, 1)},
             benchmark_name=benchmark.name,
             synthetic=benchmark.synthetic,
@@ -133,6 +133,14 @@ class Record:
         left_out = sorted({gate.partition(".")[0] for gate in self.not_judged()})
         if left_out:
             yield f"{PARTIAL}: not all on {', '.join(left_out)}"
+
+    def _refused(self, rows: Asked) -> Iterator[str]:
+        """What a server's filter kept back: it is counted as not known, which a model behind another server may be."""
+        for model, splits in rows if self.settings.endpoint is not None else ():
+            for split in splits:
+                found = [response.refused for response in self.pipeline.responses(model, split).values()]
+                if any(found):
+                    yield f"refused by the server's filter (counted as wrong): {sum(found)} of {len(found)} answers of {model.title} on {split}"
 
     def _judged(self, rows: Asked) -> Iterator[str]:
         """How much of what was written the judge graded."""

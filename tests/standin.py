@@ -52,6 +52,7 @@ class StandIn:
     fault: Callable[[int], Fault | None] = lambda number: None
     requests: list[Body] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
+    headers: list[str] = field(default_factory=list)
     most_at_once: int = 0
     dripped: int = 0
     """Bytes that were sent one by one."""
@@ -97,6 +98,7 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             stand_in.keys.add(self.headers.get("authorization", ""))
+            stand_in.headers += [f"{name}: {value}" for name, value in self.headers.items()]
             with stand_in.counted(body) as number, suppress(ConnectionError):
                 fault = stand_in.fault(number) or Fault()
                 if stand_in._server is None:  # who waits for an answer gets none, on connections that are still open either

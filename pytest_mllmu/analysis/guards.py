@@ -186,8 +186,8 @@ def _chance(evidence: Evidence, gate: Gate) -> Found:
     cells = [cell for split in SPLITS if (cell := evidence.candidate.cell(split, "both", ACCURACY.name))]
     if not cells:
         return _nothing(evidence.method)
-    least = min(cells, key=lambda cell: cell.value - cell.chance)
-    above = estimate(least.groups).scaled(1.0, -least.chance)
+    ahead = [(cell, (estimate(cell.groups) + (estimate(cell.credit) if cell.credit else Estimate(0.0))).scaled(1.0, -cell.chance)) for cell in cells]
+    least, above = min(ahead, key=lambda pair: pair[1].value)
     # People who all score alike are no evidence of a mean without an error: guessing has at least that of as many independent guesses.
     interval = t_interval(above, SURE, at_least=math.sqrt(least.chance * (1 - least.chance) / least.questions))
     avoided = gate.at_least is not None and interval.high < gate.at_least

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_mllmu.analysis.gates import FORGOTTEN
-from pytest_mllmu.analysis.statistics import Estimate, Interval, at_an_end, combination, ratio, ratio_interval, t_interval
+from pytest_mllmu.analysis.statistics import Estimate, Interval, at_an_end, combination, estimate, ratio, ratio_interval, t_interval
 from pytest_mllmu.analysis.table import Cell, Row
 from pytest_mllmu.benchmark.profiles import Modality, Split, Task
 from pytest_mllmu.scoring.metrics import DECISIVE, FACTUALITY, METRICS, ROUGE_L
@@ -72,6 +72,7 @@ def share(cell: Cell) -> Estimate:
     metric = METRICS[cell.metric]
     best = metric.best
     found = at_an_end(cell.groups, metric.worst, best) if cell.groups else Estimate(cell.value)
+    found = found + estimate(cell.credit) if cell.credit else found
     return found.scaled(1 / (best - cell.chance), -cell.chance / (best - cell.chance))
 
 

@@ -16,11 +16,12 @@ from pytest_mllmu.scoring.scores import Score
 
 @dataclass(frozen=True)
 class Pair:
-    """``luck``: the chance of somebody who guesses to have one of the two right."""
+    """``luck``: the chance of somebody who guesses to have one of the two right; ``credit``: the same of those that name no option."""
 
     person: str
     right: tuple[bool, bool]
     luck: float
+    credit: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Pairs:
         for (person, _), sides in sorted(asked.items()):
             image, text = (sorted(side, key=lambda score: score.question) for side in sides.values())
             both = [(one, other) for one, other in zip(image, text, strict=False) if decided(one) and decided(other)]
-            rows += [Pair(person, (right(one), right(other)), 1 - (1 - one.chance) * (1 - other.chance)) for one, other in both]
+            rows += [Pair(person, (right(one), right(other)), _either(one.chance, other.chance), _either(one.credit, other.credit)) for one, other in both]
         return cls(tuple(rows))
 
     @property
@@ -62,12 +63,16 @@ class Pairs:
     @property
     def told(self) -> Estimate:
         """The share of pairs of which either question is answered right."""
-        return estimate(group([float(any(row.right)) for row in self.rows], [row.person for row in self.rows]))
+        return estimate(group([1.0 if any(row.right) else row.credit for row in self.rows], [row.person for row in self.rows]))
 
     def retained(self, vanilla: Pairs, oracle: Pairs | None) -> Retained:
         """What is left of the pairs that the vanilla knows in either modality, above the oracle or luck."""
         floor = Estimate(mean([row.luck for row in self.rows])) if oracle is None else oracle.told
         return Retained(self.told - floor, vanilla.told - floor, self.people, 2 * self.pairs)
+
+
+def _either(one: float, other: float) -> float:
+    return 1 - (1 - one) * (1 - other)
 
 
 def decided(score: Score) -> bool:

@@ -102,12 +102,12 @@ def _p(p: float) -> str:
 
 
 def _known(person: str, candidate: Sequence[Score], vanilla: Sequence[Score], floors: Mapping[tuple[str, str], float]) -> Known | None:
-    mine, theirs = ([row for row in rows if row.person == person and row.split in FORGOTTEN and decided(row)] for rows in (candidate, vanilla))
-    shared = {row.question for row in mine} & {row.question for row in theirs}
+    mine, theirs = ([row for row in rows if row.person == person and row.split in FORGOTTEN] for rows in (candidate, vanilla))
+    topics = _topics(mine)
+    shared = {row.question for row in mine if decided(row)} & {row.question for row in theirs if decided(row)}
     mine, theirs = (sorted((row for row in rows if row.question in shared), key=lambda row: row.question) for rows in (mine, theirs))
     if not mine:
         return None
-    topics = _topics(mine)
     above, below = (
         estimate(group([knows(row) - floors.get((row.task, row.modality), 0.0) for row in rows], [topics[row.question] for row in rows]))
         for rows in (mine, theirs)
@@ -119,7 +119,7 @@ def knows(score: Score) -> float:
     """What an answer shows, from chance (0) to the best value of its metric (1)."""
     metric = DECISIVE[score.task]
     chance = score.chance if metric.chance is None else metric.chance
-    return (score.values[metric.name] - chance) / (metric.best - chance)
+    return (score.values[metric.name] + score.credit - chance) / (metric.best - chance)
 
 
 def _luck(scores: Sequence[Score], bound: float) -> float:

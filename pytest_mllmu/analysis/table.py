@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from pytest_mllmu.analysis.statistics import Groups, group, mean, mean_interval
 from pytest_mllmu.benchmark.profiles import SPLITS, Split
 from pytest_mllmu.errors import StoreError
-from pytest_mllmu.scoring.metrics import DEGENERATE, METRICS, TABLE_METRICS, Metric
+from pytest_mllmu.scoring.metrics import ACCURACY, DEGENERATE, METRICS, TABLE_METRICS, Metric
 from pytest_mllmu.scoring.scores import Score
 
 View = Literal["multimodal", "unimodal", "both"]
@@ -41,9 +41,11 @@ class Cell:
     people: int
     chance: float
     groups: Groups = field(default_factory=dict, repr=False, compare=False)
+    credit: Groups = field(default_factory=dict, repr=False, compare=False)
+    """What guesses would have earned where no option was named, by person; empty where one always was."""
 
     def to_json(self) -> dict[str, Any]:
-        row = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "groups"}
+        row = {part.name: getattr(self, part.name) for part in fields(self) if part.name not in ("groups", "credit")}
         if self.metric not in KEPT or self.modality == "both":
             return row
         sums, asked = zip(*self.groups.values(), strict=True) if self.groups else ((), ())
@@ -129,7 +131,9 @@ def build_row(name: str, title: str, scores: Sequence[Score], forget: int = 0) -
 
 def _cell(metric: Metric, split: Split, view: View, scores: Sequence[Score]) -> Cell:
     values = [score.values[metric.name] for score in scores]
-    groups = group(values, [score.person for score in scores])
+    people = [score.person for score in scores]
+    groups = group(values, people)
     interval = mean_interval(groups, metric.worst, metric.best)
     chance = mean([score.chance for score in scores]) if metric.chance is None else metric.chance
-    return Cell(metric.name, split, view, mean(values), interval.low, interval.high, len(values), len(groups), chance, groups)
+    credit = group([score.credit for score in scores], people) if metric is ACCURACY and any(score.credit for score in scores) else {}
+    return Cell(metric.name, split, view, mean(values), interval.low, interval.high, len(values), len(groups), chance, groups, credit)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pytest_mllmu.benchmark import prompts
@@ -79,40 +80,43 @@ def _user(question: Question, picture: Picture | None) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "image_url", "image_url": {"url": data_url(picture)}}, {"type": "text", "text": text}]}
 
 
+@lru_cache(maxsize=64)  # a person's questions come one after the other
 def data_url(picture: Picture) -> str:
     """The picture as it is stored where servers know its format, else as PNG: nothing is lost on the way. Raises DataError for a damaged one."""
+    image = picture.decode()
     kind = next((name for magic, name in KINDS.items() if picture.data.startswith(magic)), None)
     data = picture.data
     if kind is None:
         import io
 
         buffer = io.BytesIO()
-        picture.decode().save(buffer, "PNG")
+        image.save(buffer, "PNG")
         kind, data = "png", buffer.getvalue()
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def response(question: Question, reply: Reply) -> Response:
-    """An answer that the server or the model refused to give is an empty one."""
-    options = option_log_probs(question, reply.tops) if question.options else None
+    """An answer that the server refused to give is an empty one, and says so."""
+    options = option_log_probs(question, reply.tops) if question.options and not reply.refused else None
     if options:
         return Response(question.id, max(options, key=lambda letter: options[letter]), options)
-    return Response(question.id, "" if reply.refused else reply.text.strip())
+    return Response(question.id, "" if reply.refused else reply.text.strip(), refused=reply.refused)
 
 
 def option_log_probs(question: Question, tops: Sequence[tuple[str, float]]) -> dict[str, float] | None:
     """Log-probability of each option by letter, from the most probable first tokens: an option is named by its letter, or by how its text begins.
 
     A token that could be several options counts for none. An option that no token names has the most that it can have: no more than the least one listed,
-    and no more than what is left. None where
-    less than ``MASS`` is on options, as the first token then does not decide.
+    and no more than what is left. None where less than ``MASS`` is on options, or another token is as probable as the best of them: the first token then does
+    not decide.
     """
     mass: dict[str, list[float]] = {letter: [] for letter, _ in question.options}
+    other = [0.0]
     for token, value in tops:
         named = _named(token, question.options)
-        if named:
-            mass[named].append(math.exp(value))
-    if sum(map(sum, mass.values())) < MASS:
+        (mass[named] if named else other).append(math.exp(value))
+    best = max(map(sum, mass.values()))
+    if sum(map(sum, mass.values())) < MASS or best <= max(other):
         return None
     rest = 1 - sum(math.exp(value) for _, value in tops)
     least = round(min(math.log(max(rest, 1e-9)), *(value for _, value in tops)), 4)

@@ -37,13 +37,15 @@ class Response:
     """What was answered to the question ``question``.
 
     ``answer`` is the generated text, or the letter of the most probable option for multiple choice by probability;
-    ``options`` then holds the mean log-probability per token of each option, by letter.
+    ``options`` then holds the mean log-probability per token of each option, by letter (of a served model: of its first token).
+    ``refused``: a server's filter, and not the model, gave no answer.
     """
 
     question: str
     answer: str
     options: Mapping[str, float] | None = None
     truth: Truth | None = None
+    refused: bool = False
 
     def to_line(self) -> str:
         row: dict[str, object] = {"question": self.question, "answer": self.answer}
@@ -51,6 +53,8 @@ class Response:
             row["options"] = dict(self.options)
         if self.truth is not None:
             row["truth"] = self.truth.to_json()
+        if self.refused:
+            row["refused"] = True
         return json.dumps(row, ensure_ascii=False, sort_keys=True)
 
     @classmethod
@@ -58,7 +62,7 @@ class Response:
         """Raises ValueError, KeyError, TypeError or AttributeError for a line that is no response."""
         row = json.loads(line)
         truth = Truth.from_json(row["truth"]) if "truth" in row else None
-        return cls(str(row["question"]), str(row["answer"]), row.get("options"), truth)
+        return cls(str(row["question"]), str(row["answer"]), row.get("options"), truth, bool(row.get("refused")))
 
 
 def write_responses(path: Path, responses: Iterable[Response]) -> None:

@@ -1,4 +1,8 @@
-"""What judging costs: prices, an estimate before the first request, and a budget that is never exceeded. Shared by the workers of one run."""
+"""What judging costs: prices, an estimate before the first request, and a budget. Shared by the workers of one run.
+
+What is booked never exceeds the budget: a request counts as the most it can cost until its reply says how much it did, and one that is sent again because
+its reply was none counts again. Not booked are openai's own retries of answers that servers do not bill (429, 5xx, no connection).
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,10 @@ PRICES: dict[str, Price] = {
     "gpt-4.1-nano": Price(0.1, 0.4),
 }
 """OpenAI's list prices in US dollars for a million tokens, as we last knew them; --mllmu-judge-price says others."""
-CHARACTERS = 3.5
-"""A token has about four of English text; names and JSON have fewer."""
+CHARACTERS = 3.0
+"""A token has about four characters of English text; names and JSON have fewer."""
+FOREIGN = 2.0
+"""Tokens of a character of another script, at most."""
 OVERHEAD = 4
 """Tokens that a message costs besides its text."""
 OLD = 86_400.0
@@ -40,8 +46,13 @@ def price_of(model: str, said: Price | None) -> Price | None:
 
 def estimate(request: Mapping[str, Any]) -> tuple[int, int]:
     """Tokens read and written, at most, by a request; an estimate, as only the server counts."""
-    read = sum(OVERHEAD + len(message["content"]) / CHARACTERS for message in request["messages"])
+    read = sum(OVERHEAD + _tokens(message["content"]) for message in request["messages"]) + _tokens(json.dumps(request.get("response_format", "")))
     return int(read) + 1, int(request["max_tokens"])
+
+
+def _tokens(text: str) -> float:
+    foreign = sum(not letter.isascii() for letter in text)
+    return (len(text) - foreign) / CHARACTERS + foreign * FOREIGN
 
 
 def cost(price: Price | None, read: int, written: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def _candidates(text: str) -> list[float]:
     except (ValueError, RecursionError):
         row = None
     if isinstance(row, dict) and isinstance(row.get("score"), int | float) and not isinstance(row["score"], bool):
-        return [float(row["score"])]
+        return [float(row["score"]) if abs(row["score"]) < 1e6 else math.inf]
     for pattern in (_NAMED, _OF_TEN):
         if values := pattern.findall(text):
             return [float(value) for value in values]

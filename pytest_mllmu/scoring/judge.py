@@ -12,13 +12,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_mllmu.errors import ServerError, SettingsError
 from pytest_mllmu.scoring import factuality
 from pytest_mllmu.scoring.budget import Ledger, Spent, cost, estimate, price_of
 from pytest_mllmu.scoring.grading import Grade, addressed, fingerprint, read, request
 from pytest_mllmu.scoring.replies import Replies
-from pytest_mllmu.served.access import judge_client
+from pytest_mllmu.served.access import judge_client, judge_url
 from pytest_mllmu.served.client import OPENAI, Client, host_of
 from pytest_mllmu.served.reply import Reply
 from pytest_mllmu.settings import LOCAL, Settings
@@ -118,6 +119,7 @@ class ServedJudge:
             self.replies.add(self.replies.key(*answer), found[answer])
             advance()
 
+        self.client.again = lambda asked: self.ledger.reserve(*estimate(asked))
         try:
             self.client.many(jobs(), done)
         except ServerError as error:
@@ -129,7 +131,7 @@ class ServedJudge:
         self.asking, self.ledger = False, Ledger(self.ledger.budget, self.ledger.price, root / "judged", run)
 
     def says(self, answers: Sequence[Answer]) -> str:
-        """What they will cost: ``40 requests, about 31,000 tokens, $0.09 at most``."""
+        """What they will cost: ``40 requests, about 31,000 tokens, $0.09``."""
         read, written = (sum(part) for part in zip(*(estimate(request(self.model, *answer)) for answer in answers), strict=True))
         return f"{len(answers)} requests, {tokens(read, written)}{dollars(self.ledger, cost(self.ledger.price, read, written))}"
 
@@ -138,23 +140,24 @@ class ServedJudge:
         spent: Spent = self.ledger.spent
         if not spent.requests:
             return ""
-        return f"judge {self.model}: {spent.requests} requests, {spent.read + spent.written:,} tokens{dollars(self.ledger, spent.dollars, '')}"
+        return f"judge {self.model}: {spent.requests} requests, {spent.read + spent.written:,} tokens{dollars(self.ledger, spent.dollars)}"
 
 
 def tokens(read: int, written: int) -> str:
-    return f"at most about {read + written:,} tokens"
+    return f"about {read + written:,} tokens"
 
 
-def dollars(ledger: Ledger, amount: float, most: str = " at most") -> str:
-    return f", ${amount:.4f}{most}" if ledger.price else ", price unknown"
+def dollars(ledger: Ledger, amount: float) -> str:
+    return f", ${amount:.4f}" if ledger.price else ", price unknown"
 
 
 def name(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
     """The judge as reports name it: another server or prompt is another judge. Known without asking it."""
     if settings.judge == LOCAL:
         return LOCAL
-    host = host_of(environment.get("OPENAI_BASE_URL"))
-    where = "" if host == OPENAI else f" at {host}"
+    url = judge_url(environment)
+    path = urlsplit(url).path.rstrip("/") if url else ""
+    where = "" if host_of(url) == OPENAI else f" at {host_of(url)}{'' if path == '/v1' else path}"
     return f"{settings.judge}{where} (prompt {fingerprint()})"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pytest_mllmu.scoring.cloze import normalise
 from pytest_mllmu.scoring.words import MAX_CHARACTERS
 
 _DECORATED = r"""[\s"'`*_(\[{<]*+"""
@@ -29,36 +28,6 @@ def letter(answer: str) -> str | None:
     marks = [found for line in text.splitlines() if (found := _MARK.match(line))]
     named = {found[1].upper() for found in marks} or {one.upper() for found in _SAID.findall(text) for one in found if one}
     return named.pop() if len(named) == 1 else None
-
-
-_LEADS = re.compile(
-    r"\s*(?:[A-Za-z]\s*[.:)]\s+)?(?:(?:the\s+)?(?:correct\s+|right\s+)?(?:answer|option)\s*(?:is\b|:)\s*:?\s*)?(?:[A-Z]\s*[.:)]\s+)?", re.IGNORECASE
-)
-_DENIED = re.compile(r"\b(?:not|never|neither|nor|no|cannot|isn|wasn|doesn|except)\b", re.IGNORECASE)
-
-
-def option(answer: str, options: Sequence[tuple[str, str]]) -> str | None:
-    """The option that an answer names, by its letter or by its text (``B``, ``B: Paris``, ``Paris``, ``She was born in Paris.``).
-
-    None when it names several or none, or when its letter and its text disagree.
-    """
-    named, told = letter(answer), _told(answer, options)
-    if named in {known.upper() for known, _ in options}:
-        return named if told in (None, named) else None
-    return told
-
-
-def _told(answer: str, options: Sequence[tuple[str, str]]) -> str | None:
-    texts = {known.upper(): normalise(text) for known, text in options}
-    first = normalise(_LEADS.sub("", answer[:MAX_CHARACTERS], count=1).partition("\n")[0])
-    same = [known for known, text in texts.items() if text and text == first]
-    if same or _DENIED.search(answer[:MAX_CHARACTERS]):
-        return same[0] if len(same) == 1 else None
-    whole = f" {normalise(answer)} "
-    inside = {known: text for known, text in texts.items() if text and f" {text} " in whole}
-    # York is not named by New York.
-    longest = [known for known, text in inside.items() if not any(text != other and f" {text} " in f" {other} " for other in inside.values())]
-    return longest[0] if len(longest) == 1 else None
 
 
 def first_letter(answer: str, options: Sequence[tuple[str, str]] = ()) -> str | None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_mllmu.evaluation.released import ANSWERS
+from pytest_mllmu.scoring.choices import option
 from pytest_mllmu.scoring.cloze import contains, exact_match
-from pytest_mllmu.scoring.letters import first_letter, option
+from pytest_mllmu.scoring.letters import first_letter
 from pytest_mllmu.scoring.rouge import Rouge, released_rouge_l, rouge_l
 
 
@@ -21,7 +22,7 @@ class Reading:
     rouge: Callable[[str, str], Rouge]
     lettered: bool = False
     """Whether a letter was asked for, so that an answer without one is none. Else a model may write what it believes, and that need not be an option:
-    such an answer is wrong, it was not guessed from the options either, and nothing is broken."""
+    such an answer is wrong, and nothing is broken."""
 
 
 def before_another(text: str) -> str:

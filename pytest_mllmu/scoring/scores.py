@@ -19,6 +19,10 @@ from pytest_mllmu.scoring.signals import signals
 Judge = Callable[[str, str, str], float | None]
 """(question, ground truth, answer) -> 1..10, or None when it gave no grade: the score then has no factuality."""
 
+ABSTAINED = "abstained"
+"""Of a written answer that names no option where none had to be named: what a guess would have earned on average. It is wrong in the table; what a model
+knows is counted as if it had guessed, or one that says nothing would know less than one that guesses."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -36,6 +40,11 @@ class Score:
     chance: float = 0.0
     attribute: str = "other"
     """What the question is about, such as ``birthplace``."""
+
+    @property
+    def credit(self) -> float:
+        """See ``ABSTAINED``."""
+        return self.values.get(ABSTAINED, 0.0)
 
     def to_json(self) -> dict[str, Any]:
         row: dict[str, Any] = {key: getattr(self, key) for key in ("question", "person", "split", "task", "modality", "attribute")}
@@ -64,7 +73,8 @@ def score(question: Question, response: Response, split: Split, judge: Judge = f
         if response.options is None:  # written, not chosen by its probability
             none = named not in {letter.upper() for letter, _ in question.options}
             values |= {"unparseable": float(none), "degenerate": float(none if reading.lettered else degenerate(answer))}
-            chance = 0.0 if none and not reading.lettered else chance
+            if none and not reading.lettered:
+                values[ABSTAINED] = chance
     elif question.task == "generation":
         rouge = reading.rouge(question.answer, answer)
         values = {"rouge_l": rouge.f, "rouge_l_recall": rouge.recall}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pytest_mllmu.errors import ServerError
 from pytest_mllmu.served.pace import Pace
-from pytest_mllmu.served.reply import FILTERED, MOST_BYTES, Malformed, Reply, parse
+from pytest_mllmu.served.reply import FILTERED, Malformed, Reply, Unbearable, parse
 from pytest_mllmu.served.secret import Secret, scrubbed
 
 if TYPE_CHECKING:
@@ -47,8 +48,15 @@ class Client:
     timeout: float = 60.0
     concurrency: int = 8
     rate: float | None = None
+    stranger: bool = False
+    """Of somebody else's server: it gets nothing that the environment says of the user's account at OpenAI."""
+    again: Callable[[dict[str, Any]], bool] = field(default=lambda request: True, repr=False)
+    """Asked before a request is sent once more because its reply was none: such a reply may cost as much as a sound one."""
     dropped: set[str] = field(default_factory=set)
     """Fields that this server was seen to refuse."""
+    renamed: bool = False
+    """Whether this server wants ``max_tokens`` under its newer name."""
+    _over: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
     def host(self) -> str:
@@ -62,7 +70,12 @@ class Client:
     def _api(self) -> openai.OpenAI:
         import openai
 
-        return openai.OpenAI(api_key=self.key, base_url=self.url or f"https://{OPENAI}/v1", timeout=self.timeout, max_retries=RETRIES)
+        from pytest_mllmu.served.wire import wired
+
+        url = self.url or f"https://{OPENAI}/v1"
+        return openai.OpenAI(
+            api_key=self.key, base_url=url, timeout=self.timeout, max_retries=RETRIES, http_client=wired(self.timeout, self._pace, self.stranger)
+        )
 
     def many(self, jobs: Iterable[tuple[Key, dict[str, Any]]], done: Callable[[Key, Reply], object]) -> None:
         """Asks all requests; ``done`` is called in this thread as replies come. ``jobs`` is drawn from as there is room, so that it may end early.
@@ -80,12 +93,15 @@ class Client:
 
     def _all(self, left: Iterator[tuple[Key, dict[str, Any]]], done: Callable[[Key, Reply], object]) -> ServerError | None:
         failed: ServerError | None = None
-        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="mllmu-request") as pool:
+        waiting: dict[Future[Reply], Key] = {}
+        self._over.clear()
+        pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="mllmu-request")
 
-            def more(number: int) -> dict[Future[Reply], Key]:
-                return {pool.submit(self.ask, request): key for key, request in islice(left, number)}
+        def more(number: int) -> None:
+            waiting.update({pool.submit(self.ask, request): key for key, request in islice(left, number)})
 
-            waiting = more(self.concurrency)
+        try:
+            more(self.concurrency)
             while waiting:
                 finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in finished:
@@ -95,7 +111,17 @@ class Client:
                     except ServerError as error:
                         failed = failed or error
                 if failed is None:
-                    waiting |= more(len(finished))
+                    more(len(finished))
+        except BaseException:
+            # Ctrl-C must not wait for a server that says nothing; what has come is kept.
+            self._over.set()
+            with suppress(Exception):
+                for future in [one for one in waiting if one.done() and one.exception() is None]:
+                    done(waiting[future], future.result())
+            self.close()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
         return failed
 
     def close(self) -> None:
@@ -107,15 +133,20 @@ class Client:
         """The reply to one chat completion request. Raises ServerError in one line when there is none after all retries."""
         pause = AGAIN
         for left in range(RETRIES, -1, -1):
-            self._pace.wait()
             try:
-                return self._once({name: value for name, value in request.items() if name not in self.dropped})
+                return self._once(self._fitted(request))
             except Malformed as error:
-                if not left:
-                    raise self._error(f"sent {error}, {RETRIES + 1} times") from None
-                time.sleep(pause)
-                pause = min(2 * pause, 8.0)
+                if not left or not self.again(request):
+                    raise self._error(f"sent {error}, {RETRIES + 1 - left} times") from None
+            if self._over.wait(pause):
+                raise self._error("was not asked to the end")
+            pause = min(2 * pause, 8.0)
         raise AssertionError
+
+    def _fitted(self, request: dict[str, Any]) -> dict[str, Any]:
+        """As this server was seen to take it."""
+        names = {"max_tokens": "max_completion_tokens"} if self.renamed else {}
+        return {names.get(name, name): value for name, value in request.items() if name not in self.dropped}
 
     def _once(self, request: dict[str, Any]) -> Reply:
         import openai
@@ -123,6 +154,8 @@ class Client:
         try:
             with self._api.chat.completions.with_streaming_response.create(**request) as response:
                 return parse(self._body(response))
+        except (Malformed, ServerError):
+            raise
         except openai.APITimeoutError:
             raise self._error(f"gave no answer within {self.timeout:g} seconds, {RETRIES + 1} times") from None
         except openai.APIConnectionError as error:
@@ -131,24 +164,19 @@ class Client:
             return self._refused(error, request)
         except openai.APIStatusError as error:
             raise self._error(self._status(error)) from None
-        except openai.OpenAIError as error:
+        except Exception as error:  # an answer that a library cannot bear, such as an error's body that never ends, must not show a traceback with the key
             raise self._error(self._said(error)) from None
 
     def _body(self, response: Any) -> bytes:
-        """The bytes of a response, in time and of a sound size; a server that drips a byte a minute never runs into a read's timeout."""
+        """The bytes of a response, of which wire.py bounds time and size."""
         import httpx2
 
-        until, data = time.monotonic() + self.timeout, bytearray()
         try:
-            for part in response.iter_bytes():  # as they come: a size would be waited for
-                data += part
-                if len(data) > MOST_BYTES:
-                    raise Malformed(f"more than {MOST_BYTES:,} bytes")
-                if time.monotonic() > until:
-                    raise Malformed(f"an answer that was not complete after {self.timeout:g} seconds")
+            return b"".join(response.iter_bytes())
+        except Unbearable as error:
+            raise Malformed(str(error)) from None
         except httpx2.HTTPError as error:
             raise Malformed(f"an answer that was cut off ({type(error).__name__})") from None
-        return bytes(data)
 
     def _refused(self, error: openai.APIStatusError, request: dict[str, Any]) -> Reply:
         """A request that the server does not take: without the field that it names, or answered by its filter; else an error."""
@@ -160,9 +188,10 @@ class Client:
             named = ["logprobs", "top_logprobs"]
         if named:
             self.dropped.update(named)
-            return self._once({name: value for name, value in request.items() if name not in named})
+            return self._once(self._fitted(request))
         if "max_tokens" in request and "max_completion_tokens" in said:  # OpenAI's newer models call it so
-            return self._once({("max_completion_tokens" if name == "max_tokens" else name): value for name, value in request.items()})
+            self.renamed = True
+            return self._once(self._fitted(request))
         raise self._error(f"does not take the request ({error.status_code}): {said}") from None
 
     def _status(self, error: openai.APIStatusError) -> str:

@@ -19,6 +19,10 @@ class Malformed(Exception):
     """Bytes that are no chat completion; the text says why."""
 
 
+class Unbearable(Exception):
+    """An answer that takes too long or is too large."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """One chat completion.
@@ -46,7 +50,7 @@ def parse(data: bytes) -> Reply:
         refusal = message.get("refusal")
         refused = choice.get("finish_reason") == FILTERED or bool(refusal)
         return Reply(text[:MOST_CHARACTERS], refused, _tops(choice.get("logprobs")), *_usage(row.get("usage")))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise Malformed(f"no chat completion ({type(error).__name__}): {data[:80].decode('utf-8', 'replace')!r}") from None
 
 
@@ -67,7 +71,7 @@ def _tops(logprobs: Any) -> tuple[tuple[str, float], ...]:
         first = logprobs["content"][0]
         rows = first.get("top_logprobs") or [first]
         found = [(str(row["token"]), float(row["logprob"])) for row in rows]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError):
         return ()
     return tuple((token, value) for token, value in found if math.isfinite(value) and value <= 0.001)
 

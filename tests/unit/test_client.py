@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import traceback
@@ -264,3 +265,45 @@ def test_a_callback_that_fails_is_heard() -> None:
     with serving(echo) as server, pytest.raises(OSError, match="disk full"):
         client(server.url).many([(1, ASKED)], fail)
     assert threading.active_count() <= before + 1
+
+
+def test_what_was_answered_is_kept_when_somebody_interrupts() -> None:
+    found: list[int] = []
+
+    def interrupted(n: int, reply: Reply) -> None:
+        found.append(n)
+        if n == 0:
+            raise KeyboardInterrupt
+
+    with serving(echo, lambda number: Fault(wait=5.0) if "hang" in str(server.requests[number]) else None) as server:
+        jobs = [(0, asked("q0")), *((n, asked("hang")) for n in range(1, 4))]
+        with pytest.raises(KeyboardInterrupt):
+            client(server.url, concurrency=4, timeout=60.0).many(jobs, interrupted)
+        assert found == [0]  # and it did not wait for those that hang
+
+
+def test_an_error_whose_body_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "RETRIES", 0)
+    fault = Fault(400, b'{"error": {"message": "x"}}' * 20, drip=0.05)
+    with serving(echo, lambda number: fault) as server:
+        with pytest.raises(ServerError, match=r"not complete after 0\.3 seconds"):
+            client(server.url, timeout=0.3).ask(ASKED)
+        assert server.dripped < 200
+
+
+def test_a_strangers_server_sees_nothing_of_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"OPENAI_ORG_ID": "org-mine", "OPENAI_PROJECT_ID": "proj-mine", "OPENAI_CUSTOM_HEADERS": "X-Gateway-Key: mine"}.items():
+        monkeypatch.setenv(name, value)
+    with serving(echo) as server:
+        client(server.url, stranger=True).ask(ASKED)
+        assert not [header for header in server.headers if "mine" in header]
+        client(server.url).ask(ASKED)
+        assert [header for header in server.headers if "mine" in header]
+
+
+def test_a_packed_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes would unfold to gigabytes."""
+    monkeypatch.setattr(clients, "RETRIES", 0)
+    bomb = Fault(raw=gzip.compress(b"[" * 10_000_000), headers=(("content-encoding", "gzip"),))
+    with serving(echo, lambda number: bomb) as server, pytest.raises(ServerError, match="no chat completion"):
+        client(server.url).ask(ASKED)

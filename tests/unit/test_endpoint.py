@@ -101,6 +101,8 @@ def test_pictures_go_as_they_are_where_servers_know_them(kind: str, name: str) -
         ([("New", -0.2), ("Rom", -2.0)], "B"),
         ([("19", -0.2), ("A", -2.0)], "D"),
         ([("B", -1.0), ("New", -1.0), ("A", -0.8)], "B"),  # two ways to begin the same option
+        ([("Y", -0.8), ("A", -1.2), ("D", -1.5)], "C"),
+        ([("X", -0.8), ("A", -1.2), ("D", -1.5)], None),  # what is most probable is no option
         ([("The", -0.2), ("A", -3.0)], None),  # most of the probability is not on options
         ([("", -0.1)], None),
         ([], None),
@@ -130,7 +132,10 @@ def test_any_first_tokens_give_all_options_or_none(tops: list[tuple[str, float]]
 def test_responses() -> None:
     assert response(CHOICE, Reply(" New York \n")) == Response("c", "New York")
     assert response(CHOICE, Reply("x", tops=(("C", -0.1),))) == Response("c", "C", {"A": -2.3522, "B": -2.3522, "C": -0.1, "D": -2.3522})
-    assert response(TOLD, Reply("partly", refused=True)) == Response("g", "")
+    refused = response(TOLD, Reply("partly", refused=True))
+    assert refused == Response("g", "", refused=True)
+    assert Response.from_line(refused.to_line()) == refused
+    assert response(CHOICE, Reply("", refused=True, tops=(("C", -0.1),))) == Response("c", "", refused=True)
 
 
 # --- resuming ---

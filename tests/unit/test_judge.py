@@ -226,7 +226,7 @@ def test_a_budget_in_requests_stops_cleanly_and_is_not_exceeded(tmp_path: Path) 
     with serving(grader, lambda number: Fault(wait=0.01)) as server:
         found = judge_at(server, tmp_path, replace(SETTINGS, judge_budget=Budget(requests=6))).judge(ANSWERS, quiet)
         assert len(server.requests) == len(found.grades) == 6
-        assert found.reason == "4 of 10 answers: the budget of 6 requests is used up"
+        assert found.reason == "4 of 10 answers: the budget of 6 requests is used up; the next run goes on from there"
         assert judge_at(server, tmp_path, replace(SETTINGS, judge_budget=Budget(requests=6))).judge(ANSWERS, quiet).complete
 
 
@@ -287,7 +287,35 @@ def test_dollars_need_a_price(tmp_path: Path) -> None:
 def test_another_server_or_prompt_is_another_judge() -> None:
     assert name(Settings(), {}) == "local"
     assert name(SETTINGS, {}) == f"gpt-4o (prompt {fingerprint()})"
-    assert name(SETTINGS, {"OPENAI_BASE_URL": "http://user:pass@host:1/v1"}) == f"gpt-4o at host:1 (prompt {fingerprint()})"
+    assert name(SETTINGS, {"OPENAI_BASE_URL": "http://host:1/v1/"}) == f"gpt-4o at host:1 (prompt {fingerprint()})"
+    assert name(SETTINGS, {"OPENAI_BASE_URL": "http://host:1/a"}) == f"gpt-4o at host:1/a (prompt {fingerprint()})"
+
+
+@pytest.mark.parametrize("url", ["http://user:secret@host/v1", "http://[::1", "localhost:8000/v1", "http://host/v1?key=secret", "http://user:secret@/v1"])
+def test_an_address_that_is_none_is_said_and_not_repeated(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^OPENAI_BASE_URL: ") as found:
+        served_judge(SETTINGS, tmp_path, {"OPENAI_BASE_URL": url})
+    assert "secret" not in str(found.value)
+
+
+@pytest.mark.parametrize("key", ["sk-supersecret-\u043a", "sk-a b", "sk-a\n"])
+def test_a_key_that_cannot_be_sent_is_said_and_not_shown(key: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^OPENAI_API_KEY: not a key") as found:
+        served_judge(SETTINGS, tmp_path, {"OPENAI_API_KEY": key})
+    assert "sk-" not in str(found.value)
+
+
+def test_a_grade_of_any_size_is_none() -> None:
+    assert read(Reply(f'{{"score": {"9" * 400}}}')).outcome == "unparseable"
+
+
+def test_a_reply_that_is_none_is_booked_each_time(tmp_path: Path) -> None:
+    with serving(grader, lambda number: FAULTS["wrong JSON"] if number < 2 else None) as server:
+        judge = judge_at(server, tmp_path, replace(SETTINGS, judge_budget=Budget(requests=2), concurrency=1))
+        found = judge.judge(ANSWERS[:1], quiet)
+        assert len(server.requests) == 2
+        assert (found.missing, judge.ledger.spent.requests) == (1, 2)
+        assert "the budget of 2 requests is used up" in found.reason or "no chat completion" in found.reason
 
 
 def test_workers_share_what_is_allowed_at_once(tmp_path: Path) -> None:
@@ -309,6 +337,6 @@ def test_what_it_will_cost_is_said_before(tmp_path: Path) -> None:
         judge = judge_at(server, tmp_path)
         judge.judge(ANSWERS, begin)
         assert said[0][0] == 10
-        assert said[0][1].startswith("10 requests, at most about ")
+        assert said[0][1].startswith("10 requests, about ")
         assert "$" in said[0][1]
         assert judge.spent() == "judge gpt-4o: 10 requests, 1,100 tokens, $0.0035"
