@@ -17,6 +17,7 @@ from pytest_mllmu.certificate.recomputing import case_of, from_answers
 from pytest_mllmu.certifying import Draft, write
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.evaluation.responses import Response, Truth
+from pytest_mllmu.scoring.grading import title_of
 
 KNOWS: dict[str, set[Split]] = {"vanilla": set(SPLITS), "oracle": {"retain", "celebrity"}, "candidate": {"retain", "celebrity"}}
 TITLES = {"candidate": "Mine | <b>x</b>", "vanilla": "Vanilla", "oracle": "Retrain (oracle)"}
@@ -77,7 +78,7 @@ def draft(
     scores = from_answers(document, rows)
     case = case_of({**document, "subjects": {**document["subjects"], "people": forgotten, "not_asked": []}})
     by_role = {role: scores[name] for role, name in roles.items()}
-    label = {"judge": judge} if judge != LOCAL else {}
+    label = {"judge": title_of(judge)}
     evidence = evidence_of(TITLES["candidate"], by_role["candidate"], by_role["vanilla"], by_role.get("oracle", []), 50, **label)
     return Draft(document, rows, judge_all(BUILT_IN[policy], evidence, case.people), forgotten, (), {}, True)
 

@@ -1,6 +1,6 @@
-"""What happens when a judge or an endpoint fails: ``python benchmarks/validity/faults.py [--only NAME]`` (about 10 minutes on two cores).
+"""What happens when a judge or an endpoint fails: ``python benchmarks/validity/faults.py [--only NAME]`` (about 20 minutes on two cores).
 
-For each fault a session asks a server on loopback that fails in that way: three requests in ten (``some``), or every one from the 31st on (``for good``).
+For each fault a session asks a server on loopback that fails in that way: three requests in ten (``some``), or every one from the 21st on (``for good``).
 Then the same session is run again with the server well. A row says how many requests were spoilt, how the first run ended, how many of its verdicts differ from
 those of a run without faults other than by being inconclusive (a wrong verdict), how many answers or grades that had come were asked for again (lost), and how
 many verdicts differ after the second run. The last three have to be 0.
@@ -26,8 +26,8 @@ from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from tests.knowing import Knowing
 from tests.standin import FAULTS, Answer, Fault, StandIn, grader, serving
 
-PEOPLE = ("--mllmu-profiles=20", "--mllmu-celebrities=6", "--mllmu-forget=30")
-BEGIN, MOST = 30, 3
+PEOPLE = ("--mllmu-profiles=10", "--mllmu-celebrities=3", "--mllmu-forget=30")
+BEGIN, MOST = 20, 3
 USAGE = 4
 SLOW = Fault(wait=2.5)
 KINDS = {**FAULTS, "slow": SLOW, "dripping": Fault(drip=0.05)}
@@ -71,7 +71,7 @@ def session(cache: Path, arguments: tuple[str, ...], environment: dict[str, str]
 
 
 def cases() -> Iterator[Case]:
-    model = lambda: Knowing(synthetic_benchmark(20, 6, 30, 0))  # noqa: E731
+    model = lambda: Knowing(synthetic_benchmark(10, 3, 30, 0))  # noqa: E731
     yield Case(
         "judge",
         lambda: grader,

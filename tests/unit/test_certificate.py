@@ -223,7 +223,7 @@ def test_any_byte(certificate: Path) -> None:
 def test_a_judge_that_cannot_be_asked_again(tmp_path: Path) -> None:
     path = written(tmp_path, judge="gpt-4o")
     assert verify(path).differences == []
-    assert "by the gpt-4o" in read(path)["verdicts"][2]["message"]
+    assert "by the judge gpt-4o" in read(path)["verdicts"][2]["message"]
     changed(path, lambda row: row_with(row, "generation")["answers"]["candidate"].update(grade=1.0), seal=True)
     assert verify(path).differences
 
