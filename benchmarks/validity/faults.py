@@ -1,4 +1,4 @@
-"""What happens when a judge or an endpoint fails: ``python benchmarks/validity/faults.py [--only NAME]`` (about 20 minutes on two cores).
+"""What happens when a judge or an endpoint fails: ``python benchmarks/validity/faults.py [--only NAME]`` (about 10 minutes on two cores).
 
 For each fault a session asks a server on loopback that fails in that way: three requests in ten (``some``), or every one from the 21st on (``for good``).
 Then the same session is run again with the server well. A row says how many requests were spoilt, how the first run ended, how many of its verdicts differ from
@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,63 +23,69 @@ from typing import Any
 from tabulate import tabulate
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from pytest_mllmu.analysis.gates import PERSONS
+from pytest_mllmu.analysis.policies import policy
+from pytest_mllmu.benchmark.profiles import SPLITS
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
+from pytest_mllmu.errors import ServerError
+from pytest_mllmu.judging import Judging
+from pytest_mllmu.methods import registry
+from pytest_mllmu.pipeline import Pipeline
+from pytest_mllmu.progress import Progress
+from pytest_mllmu.settings import Settings
+from pytest_mllmu.trials import trials
 from tests.knowing import Knowing
 from tests.standin import FAULTS, Answer, Fault, StandIn, grader, serving
 
-PEOPLE = ("--mllmu-profiles=10", "--mllmu-celebrities=3", "--mllmu-forget=30")
 BEGIN, MOST = 20, 3
 USAGE = 4
 SLOW = Fault(wait=2.5)
 KINDS = {**FAULTS, "slow": SLOW, "dripping": Fault(drip=0.05)}
-PATIENCE = "--mllmu-request-timeout=1"
 
 
 @dataclass
 class Ended:
+    """``code`` as pytest would exit with it; ``says`` is the statement that the run ends with."""
+
     code: int
-    text: str
-    report: dict[str, Any]
-
-    @property
-    def verdicts(self) -> dict[str, tuple[str, Any]]:
-        return {f"{row['gate']} {row['person'] or ''}": (row["status"], row["value"]) for row in self.report.get("verdicts", [])}
-
-    @property
-    def statement(self) -> str:
-        notes = [note for note in self.report.get("notes", []) if note.startswith("not judged")]
-        ends = [line.partition("mllmu: ")[2].strip("! ") for line in self.text.splitlines() if "Exit: mllmu: " in line]
-        return next(iter([*notes, *ends]), "as without faults")
+    verdicts: dict[str, tuple[str, float]]
+    says: str
 
 
 @dataclass(frozen=True)
 class Case:
-    """``arguments`` start the session, ``answer`` is what the server says when it is well, ``unique`` how many requests a whole session takes."""
+    """``chosen`` are the settings of a session with a server, ``answer`` makes what the server says when it is well."""
 
     name: str
     answer: Callable[[], Answer]
-    arguments: Callable[[StandIn], tuple[str, ...]]
-    environment: Callable[[StandIn], dict[str, str]]
+    chosen: Callable[[StandIn], dict[str, Any]]
 
 
-def session(cache: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Ended:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", *PEOPLE, f"--mllmu-cache={cache}", "--mllmu-report=run.json", "-p", "no:cacheprovider", *arguments]
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("MLLMU_", "OPENAI_"))} | {"COLUMNS": "300"} | environment
-        done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        report = Path(folder) / "run.json"
-        return Ended(done.returncode, done.stdout, json.loads(report.read_text()) if report.is_file() else {})
+CASES = (
+    Case("judge", lambda: grader, lambda server: {"method": ("ga",), "judge": "gpt-4o"}),
+    Case(
+        "endpoint",
+        lambda: Knowing(synthetic_benchmark(10, 3, 30, 0)),
+        lambda server: {"method": ("none",), "endpoint": server.url, "endpoint_model": "m", "dialect": "strict-written"},
+    ),
+)
 
 
-def cases() -> Iterator[Case]:
-    model = lambda: Knowing(synthetic_benchmark(10, 3, 30, 0))  # noqa: E731
-    yield Case(
-        "judge",
-        lambda: grader,
-        lambda server: ("--mllmu-method=ga", "--mllmu-judge=gpt-4o", PATIENCE),
-        lambda server: {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "sk-0123456789"},
-    )
-    yield Case("endpoint", model, lambda server: (f"--mllmu-endpoint={server.url}", "--mllmu-endpoint-model=m", PATIENCE), lambda server: {})
+def session(cache: Path, **chosen: Any) -> Ended:
+    """What a test session does, in this process: all gates, guards and people of the default policy."""
+    settings = Settings(profiles=10, celebrities=3, forget=(30,), cache=cache, request_timeout=1.0, **chosen)
+    chosen_trials = trials(settings, registry())
+    pipeline, bounds = Pipeline(settings, Progress.silent(), chosen_trials), policy("default")
+    judging, model = Judging(pipeline, bounds), pipeline.models.on_trial(chosen_trials[0])
+    try:
+        found = [judging.gate(model, gate) for gate in bounds.gates.values() if gate.name != PERSONS]
+        found += [judging.person(model, person.id) for person in pipeline.people(model, "forget")]
+    except ServerError as error:
+        return Ended(USAGE, {}, str(error))
+    judged = [pipeline.judged(one, split) for one in (model, *pipeline.references(30)) for split in SPLITS]
+    says = [f"not judged: {one.reason}" for one in judged if one is not None and not one.complete]
+    verdicts = {f"{one.gate} {one.person or ''}": (one.status, round(one.value, 9)) for one in found}
+    return Ended(int(any(one.red for one in found)), verdicts, says[0] if says else "as without faults")
 
 
 def clone(cache: Path, root: Path) -> Path:
@@ -88,6 +95,10 @@ def clone(cache: Path, root: Path) -> Path:
         if (cache / part).exists():
             subprocess.run(["cp", "-r", str(cache / part), str(made / part)], check=True)
     return made
+
+
+def differs(one: tuple[str, float], other: tuple[str, float]) -> bool:
+    return one[0] != other[0] or not (one[1] == other[1] or (math.isnan(one[1]) and math.isnan(other[1])))
 
 
 def row(case: Case, name: str, how: str, cache: Path, root: Path, well: Ended) -> list[Any]:
@@ -104,36 +115,39 @@ def row(case: Case, name: str, how: str, cache: Path, root: Path, well: Ended) -
 
     place = clone(cache, root)
     with serving(case.answer(), fault) as server:
-        url = server.url
-        first = session(place, case.arguments(server), case.environment(server))
+        url = os.environ["OPENAI_BASE_URL"] = server.url
+        first = session(place, **case.chosen(server))
         came = {json.dumps(body, sort_keys=True) for number, body in enumerate(server.requests) if number not in spoilt}
         ill["now"] = False
         asked = len(server.requests)
         if name == "dies" and how == "for good":
             with serving(case.answer(), port=int(url.rpartition(":")[2].partition("/")[0])) as again:
-                second, late = session(place, case.arguments(again), case.environment(again)), again.requests
+                second, late = session(place, **case.chosen(again)), again.requests
         else:
-            second = session(place, case.arguments(server), case.environment(server))
+            second = session(place, **case.chosen(server))
             late = server.requests[asked:]
     lost = sum(json.dumps(body, sort_keys=True) in came for body in late)
-    wrong = sum(found[0] != "inconclusive" and found != well.verdicts[place] for place, found in first.verdicts.items())
+    wrong = sum(found[0] != "inconclusive" and differs(found, well.verdicts[place]) for place, found in first.verdicts.items())
     wrong += len(well.verdicts.keys() - first.verdicts.keys()) if first.code != USAGE else 0  # only a session that says it cannot judge may lack some
-    after = sum(second.verdicts.get(place) != found for place, found in well.verdicts.items())
-    return [case.name, f"{name}, {how}", f"{len(spoilt)} of {asked}", first.code, wrong, lost, after, first.statement]
+    after = sum(place not in second.verdicts or differs(second.verdicts[place], found) for place, found in well.verdicts.items())
+    return [case.name, f"{name}, {how}", f"{len(spoilt)} of {asked}", first.code, wrong, lost, after, first.says]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="faults with this in their name")
     given = parser.parse_args()
+    os.environ["OPENAI_API_KEY"] = "sk-0123456789"
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         cache = root / "models"
-        session(cache, ("--mllmu-method=ga",), {})
-        for case in cases():
+        for dialect in ("strict", "strict-written"):
+            session(cache, method=("ga",), dialect=dialect)
+        for case in CASES:
             with serving(case.answer()) as server:
-                well = session(clone(cache, root), case.arguments(server), case.environment(server))
+                os.environ["OPENAI_BASE_URL"] = server.url
+                well = session(clone(cache, root), **case.chosen(server))
             for name in (*KINDS, "dies"):
                 for how in ("some", "for good"):
                     if given.only in name and (name, how) != ("dies", "some"):
