@@ -84,7 +84,7 @@ def session(cache: Path, **chosen: Any) -> Ended:
         return Ended(USAGE, {}, str(error))
     judged = [pipeline.judged(one, split) for one in (model, *pipeline.references(30)) for split in SPLITS]
     says = [f"not judged: {one.reason}" for one in judged if one is not None and not one.complete]
-    verdicts = {f"{one.gate} {one.person or ''}": (one.status, round(one.value, 9)) for one in found}
+    verdicts: dict[str, tuple[str, float]] = {f"{one.gate} {one.person or ''}": (one.status, round(one.value, 9)) for one in found}
     return Ended(int(any(one.red for one in found)), verdicts, says[0] if says else "as without faults")
 
 
