@@ -44,7 +44,7 @@ def not_tested(document: Mapping[str, Any]) -> Iterator[str]:
     if tested["limit"] is not None:
         yield f"all people but the first {tested['limit']} of each set"
     if unasked := set(subjects["people"]) - set(subjects["not_asked"]) - asked_about(rows, FORGOTTEN):
-        yield f"{count(len(unasked), 'person', 'people')} who were to be forgotten: the data has no question about them"
+        yield f"{count(len(unasked), 'person who was', 'people who were')} to be forgotten: the data has no question about them"
     if (twin := models["candidate"]["answers"]) != "candidate":
         yield f"a model of its own: the model on trial is the {twin} itself, so that what is compared with the {twin} comes out alike by construction"
     if "oracle" not in models:
