@@ -15,12 +15,11 @@ from typing import Any
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import SPLITS
 from pytest_mllmu.certificate import canonical, markdown
-from pytest_mllmu.certificate.evidence import row_of, score_rows
+from pytest_mllmu.certificate.evidence import APART, HERE, row_of, score_rows
 from pytest_mllmu.certificate.findings import Findings, built_in
 from pytest_mllmu.certificate.gaps import not_tested
 from pytest_mllmu.certificate.pseudonyms import renamed
 from pytest_mllmu.certificate.recomputing import Scores, findings, from_answers, same
-from pytest_mllmu.certificate.verifying import APART, HERE
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.memory import Model
 from pytest_mllmu.provenance import ADAPTER, origin

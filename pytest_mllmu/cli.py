@@ -23,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = given.run(given)
     except MllmuError as error:
-        print(f"mllmu: {error}", file=sys.stderr)
+        from pytest_mllmu.report.terminal import printable
+
+        print(f"mllmu: {printable(str(error))}", file=sys.stderr)  # files of others and their names are part of it
         return USAGE
     return code
 

@@ -5,18 +5,17 @@ A key is known without building anything, so answers that are stored are read ba
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.benchmark.profiles import Benchmark, Modality, Profile, fingerprint
 from pytest_mllmu.errors import ModelError, SettingsError
-from pytest_mllmu.folders import is_adapter
+from pytest_mllmu.folders import contents, is_adapter
 from pytest_mllmu.memory import Memory, Model, Served
 from pytest_mllmu.methods import method
 from pytest_mllmu.methods.base import LossMethod, Method, PromptMethod
@@ -284,25 +283,8 @@ class LineUp:
         return {**held, "kind": kind, "code": CODE, "seed": self.settings.seed, "device": self.device, "versions": self.versions, **model, **inputs}
 
 
-DECIDING = (".safetensors", ".json", ".jinja", ".model", ".txt")
-"""Endings of the files of a checkpoint that can decide what it answers."""
-
-
 def _model_type(folder: str) -> str:
     try:
         return str(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
     except (OSError, ValueError, AttributeError):
         return ""  # an adapter, or none of ours: loading it says what is wrong
-
-
-@cache
-def contents(folder: Path) -> dict[str, str]:
-    """sha256 of each file of a checkpoint that can decide what it answers: its weights, and what tokenizers and processors read, in subfolders too."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        place = path.relative_to(folder)
-        weights = path.suffix == ".safetensors" and len(place.parts) == 1  # those of subfolders are other models, which nobody loads
-        if (weights or path.suffix in DECIDING[1:]) and not place.as_posix().startswith(".") and path.is_file():
-            with path.open("rb") as file:
-                digests[place.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests

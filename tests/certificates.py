@@ -13,7 +13,7 @@ from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.benchmark.profiles import SPLITS, Benchmark, Question, Split
 from pytest_mllmu.certificate import canonical
 from pytest_mllmu.certificate.evidence import LOCAL, Answer, row_of
-from pytest_mllmu.certificate.recomputing import case_of, from_answers
+from pytest_mllmu.certificate.recomputing import case_of, findings, from_answers, from_scores
 from pytest_mllmu.certifying import Draft, write
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.evaluation.responses import Response, Truth
@@ -78,8 +78,7 @@ def draft(
     scores = from_answers(document, rows)
     case = case_of({**document, "subjects": {**document["subjects"], "people": forgotten, "not_asked": []}})
     by_role = {role: scores[name] for role, name in roles.items()}
-    label = {"judge": title_of(judge)}
-    evidence = evidence_of(TITLES["candidate"], by_role["candidate"], by_role["vanilla"], by_role.get("oracle", []), 50, **label)
+    evidence = evidence_of(TITLES["candidate"], by_role["candidate"], by_role["vanilla"], by_role.get("oracle", []), 50, title_of(judge))
     return Draft(document, rows, judge_all(BUILT_IN[policy], evidence, case.people), forgotten, (), {}, True)
 
 
@@ -99,3 +98,11 @@ def changed(path: Path, change: Callable[[dict[str, Any]], object], seal: bool =
     path.write_bytes(canonical.encoded(canonical.render(document)))
     if seal:
         path.with_suffix(".md").unlink(missing_ok=True)
+
+
+def follows(document: dict[str, Any]) -> None:
+    """Writes anew what follows from answers or scores, as somebody who wants a forged certificate to be sound."""
+    scores = from_answers(document, document["evidence"]["rows"]) if document["evidence"]["kept"] == "here" else from_scores(document)
+    found = findings(document, scores)
+    document.update(outcome=found.outcome, statement=found.statement, verdicts=found.verdicts, table=found.table)
+    document["tested"]["sets"] = found.sets

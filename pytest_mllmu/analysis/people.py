@@ -66,7 +66,8 @@ def judge_people(
         said = f"{NOT_JUDGED} about {method}"
         return {person: verdict(policy.persons, method, "inconclusive", f"person {person}: {said}", person=person) for person in people}
     floors = _floors(oracle)
-    asked = {person: _known(person, candidate, vanilla, floors) for person in people}
+    mine, theirs = map(_by_person, (candidate, vanilla))
+    asked = {person: _known(mine.get(person, ()), theirs.get(person, ()), floors) for person in people}
     sound = {person: found for person, found in asked.items() if found is not None and found.memorised and found.topics >= TOPICS_AT_LEAST}
     bound = policy.persons.at_most if policy.persons.at_most is not None else 1.0
     adjusted = benjamini_hochberg({person: found.p_value(bound) for person, found in sound.items()})
@@ -101,8 +102,16 @@ def _p(p: float) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}" if p >= 0.001 else "less than 0.001"
 
 
-def _known(person: str, candidate: Sequence[Score], vanilla: Sequence[Score], floors: Mapping[tuple[str, str], float]) -> Known | None:
-    mine, theirs = ([row for row in rows if row.person == person and row.split in FORGOTTEN] for rows in (candidate, vanilla))
+def _by_person(scores: Iterable[Score]) -> Mapping[str, Sequence[Score]]:
+    """What was asked about each person, of whom there may be thousands."""
+    found: dict[str, list[Score]] = defaultdict(list)
+    for score in scores:
+        if score.split in FORGOTTEN:
+            found[score.person].append(score)
+    return found
+
+
+def _known(mine: Sequence[Score], theirs: Sequence[Score], floors: Mapping[tuple[str, str], float]) -> Known | None:
     topics = _topics(mine)
     shared = {row.question for row in mine if decided(row)} & {row.question for row in theirs if decided(row)}
     mine, theirs = (sorted((row for row in rows if row.question in shared), key=lambda row: row.question) for rows in (mine, theirs))

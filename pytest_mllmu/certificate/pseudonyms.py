@@ -7,21 +7,36 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_mllmu.errors import StoreError
 from pytest_mllmu.scoring.scores import Score
 
 SHORTEST = 12
 """Hexadecimal digits of a pseudonym, unless two people would have the same."""
+LONGEST = 64
+"""Hexadecimal digits of a sha256."""
 WITHHELD = "withheld"
 """In the place of what a question is about: which fact of a person is still known is told to nobody else."""
 
 
 def pseudonyms(ids: Iterable[str], salt: str) -> dict[str, str]:
-    """``sha256(salt + id)``, shortened as far as all of them stay different."""
-    whole = {person: hashlib.sha256((salt + person).encode("utf-8", "backslashreplace")).hexdigest() for person in sorted(set(ids))}
-    length = SHORTEST
-    while len({digest[:length] for digest in whole.values()}) < len(whole):
-        length += 1
-    return {person: digest[:length] for person, digest in whole.items()}
+    """``sha256(salt + id)``, shortened as far as all of them stay different. Raises StoreError when they are not even in full."""
+    salted = hashlib.sha256(_bytes(salt))  # once, as a forged file may have a long salt and many people
+
+    def digest(person: str) -> str:
+        found = salted.copy()
+        found.update(_bytes(person))
+        return found.hexdigest()
+
+    whole = {person: digest(person) for person in sorted(set(ids))}
+    for length in range(SHORTEST, LONGEST + 1):
+        if len({found[:length] for found in whole.values()}) == len(whole):
+            return {person: found[:length] for person, found in whole.items()}
+    raise StoreError("two people have the same pseudonym, which no two ids give")
+
+
+def _bytes(text: str) -> bytes:
+    """Different for different texts, half a surrogate pair and the letters of its escape among them."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 @dataclass

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_mllmu.certificate.evidence import names_of, scores_from, scores_of
+from pytest_mllmu.analysis.verdicts import count
+from pytest_mllmu.certificate.evidence import asked_about, rows_in, scores_from, scores_of
 from pytest_mllmu.certificate.findings import ROLES, Case, Findings, find, policy_of
+from pytest_mllmu.certificate.gaps import not_tested
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.scoring.scores import Score
 
@@ -16,32 +18,53 @@ Scores = dict[str, list[Score]]
 """By the name under which a model's answers are stored."""
 CLOSE = 1e-9
 """How far a number may be off, relative to it: the last digits of a sum depend on the machine."""
+LONGEST, DEEPEST = 1_000, 10
+"""Characters of what stands in every message (titles, the names of policy and judge), and models on one another: more would make a small forged file
+a large computation."""
 
 
 def case_of(document: Mapping[str, Any]) -> Case:
-    """What is judged, as the certificate says it."""
+    """What is judged, as the certificate says it. Raises StoreError for names that are no names."""
     subjects, models = document["subjects"], document["models"]
     people = set(subjects["people"]) - set(subjects["not_asked"])
     titles = {role: str(models[role]["title"]) for role in ROLES if role in models}
+    if any(len(str(name)) > LONGEST for name in (*titles.values(), document["policy"]["name"], document["judge"])):
+        raise StoreError(f"the title of a model, or the name of the policy or the judge, has more than {LONGEST:,} characters")
     return Case(titles, policy_of(document["policy"]), people, int(subjects["percent"]), str(document["judge"]), not document["policy"]["built_in"])
 
 
 def from_answers(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Scores:
-    """Scores every answer anew."""
-    return {name: scores_of(rows, name, document["dialect"]["name"], document["judge"]) for name in names_of(rows)}
+    """Scores every answer anew. Raises StoreError for answers of a model that the certificate does not name, and as ``scores_of``."""
+    names = _stored(document)
+    if odd := {name for row in rows for name in row["answers"]} - set(names):
+        raise StoreError(f"there are answers of {min(odd)[:40]!r}, which is none of the models")
+    return {name: scores_of(rows, name, document["dialect"]["name"], document["judge"]) for name in names}
 
 
 def from_scores(document: Mapping[str, Any]) -> Scores:
     """The scores that stand in a certificate without answers."""
-    names = sorted({model["answers"] for model in document["models"].values()})
-    return {name: scores_from(document["scores"], name) for name in names}
+    return {name: scores_from(document["scores"], name) for name in _stored(document)}
+
+
+def _stored(document: Mapping[str, Any]) -> list[str]:
+    """Under which names answers are stored. Raises StoreError for models of other roles than there are, or on too many others."""
+    models = document["models"]
+    if odd := sorted(set(models) - set(ROLES)):
+        raise StoreError(f"there is no role {odd[0][:40]!r}")
+    for model in models.values():
+        below, depth = model, 0
+        while "on" in below and depth <= DEEPEST:
+            below, depth = below["on"], depth + 1
+        if depth > DEEPEST:
+            raise StoreError(f"a model on more than {DEEPEST} others")
+    return sorted({model["answers"] for model in models.values()})
 
 
 def findings(document: Mapping[str, Any], scores: Scores) -> Findings:
     """Raises StoreError when a model has no answers, and KeyError and the like for what is no certificate."""
     models = document["models"]
     for role, model in models.items():
-        if role not in ROLES or not scores.get(model["answers"]):
+        if not scores.get(model["answers"]):
             raise StoreError(f"there are no answers of the model {role[:40]!r}")
     return find(case_of(document), {role: scores[model["answers"]] for role, model in models.items()})
 
@@ -54,6 +77,33 @@ def differences(document: Mapping[str, Any], found: Findings) -> Iterator[str]:
     yield from _unlike("verdict", ("gate", "person"), document["verdicts"], found.verdicts)
     yield from _unlike("cell", ("model", "split", "modality", "metric"), document["table"], found.table)
     yield from _unlike("tested", ("split", "task", "modality"), document["tested"]["sets"], found.sets)
+    yield from _other_people(document)
+    yield from _other_gaps(document)
+
+
+def _other_people(document: Mapping[str, Any]) -> Iterator[str]:
+    """People who were to be forgotten and asked about, and are kept out of the list; or a list that is not as long as it says."""
+    subjects, limit = document["subjects"], document["tested"]["limit"]
+    people, left_out = set(subjects["people"]), set(subjects["not_asked"])
+    if not len(people) == len(subjects["people"]) == subjects["n"]:
+        listed = f"{count(len(people), 'person', 'people')} {'is' if len(people) == 1 else 'are'} listed"
+        yield f"subjects: n is {subjects['n']}, and {listed}{'' if len(people) == len(subjects['people']) else ', some twice'}"
+    rows = rows_in(document)  # a limit may take other people of the test set, where the data has them in another order
+    if odd := sorted((asked_about(rows, ["forget"]) - (people - left_out)) | (asked_about(rows, ["test"]) - people)):
+        yield f"subjects: {odd[0]!r}{f' and {len(odd) - 1} more' if odd[1:] else ''} asked about as to be forgotten, and not among those who were"
+    expected = 0 if limit is None else max(0, len(people) - limit)
+    if len(left_out) != expected or len(subjects["not_asked"]) != expected or left_out - people:
+        yield f"subjects: not_asked holds {len(subjects['not_asked'])} of the {len(people)} people; with the limit {limit} it should be {expected}"
+
+
+def _other_gaps(document: Mapping[str, Any]) -> Iterator[str]:
+    """What is said not to have been tested follows from the rest of the certificate."""
+    written, found = document["not_tested"], list(not_tested(document))
+    missing, more = ([line for line in lines if line not in others] for lines, others in ((found, set(written)), (written, set(found))))
+    yield from (f"not_tested: left out: {line}" for line in missing)
+    yield from (f"not_tested: written, and does not follow: {line}" for line in more)
+    if not missing and not more and written != found:
+        yield "not_tested: written in another order, or twice"
 
 
 def unlike_scores(written: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -12,16 +12,16 @@ from typing import Any
 from pytest_mllmu import __version__
 from pytest_mllmu.analysis.verdicts import count as counted
 from pytest_mllmu.certificate import canonical
-from pytest_mllmu.certificate.evidence import score_rows
+from pytest_mllmu.certificate.evidence import HERE, score_rows
 from pytest_mllmu.certificate.findings import built_in
 from pytest_mllmu.certificate.markdown import render
 from pytest_mllmu.certificate.pseudonyms import renamed
 from pytest_mllmu.certificate.recomputing import Scores, differences, findings, from_answers, from_scores, unlike_scores
 from pytest_mllmu.errors import StoreError
+from pytest_mllmu.folders import DECIDING, contents
+from pytest_mllmu.report.terminal import printable
 from pytest_mllmu.store import MANIFEST
 
-HERE, APART = "here", "apart"
-"""Where the answers are."""
 MOST = 10
 """Differences that are spelled out."""
 WIDEST = 400
@@ -48,7 +48,7 @@ class Checked:
             yield f"... and {len(self.differences) - MOST} more"
         count = len(self.differences)
         result = f"NOT VERIFIED, {counted(count, 'difference')}" if count else "all as written"
-        yield f"{self.what}: {result}"
+        yield f"{_printable(self.what)}: {result}"
         yield from map(_printable, self.remarks)
 
 
@@ -66,11 +66,11 @@ def verify(path: Path, model: Path | None = None) -> Checked:
         checked.what = f"{counted(len(found.verdicts), 'verdict')} recomputed from {before}{answers:,} answers of {counted(len(scores), 'model')}{after}"
         wrote = document["versions"]["pytest-mllmu"]
         if document["policy"]["built_in"] and not built_in(document["policy"]):
-            said = f"the bounds are not those of the policy {document['policy']['name']} of this version"
-            (checked.differences if wrote == __version__ else checked.remarks).append(said)
-        if wrote != __version__:
-            checked.remarks.append(f"written by pytest-mllmu {wrote}, verified by {__version__}: a difference may be one between the two")
-        checked.differences += _page(path, document, wrote == __version__)
+            checked.differences.append(f"the bounds are not those of the policy {document['policy']['name']} of this version, {__version__}")
+        if wrote != __version__:  # whoever forges a certificate chooses the version, too: it excuses nothing
+            between = "a difference may be one between the two, and is for that version to decide"
+            checked.remarks.append(f"written by pytest-mllmu {wrote}, verified by {__version__}: {between}")
+        _page(path, document, wrote == __version__, checked)
         if model is not None:
             checked.differences += _other_model(document["models"]["candidate"]["files"], model)
             checked.what += f", and the files of {model} compared"
@@ -90,7 +90,10 @@ def _scores(path: Path, document: Mapping[str, Any], checked: Checked) -> tuple[
     if not file.is_file():
         checked.remarks.append(f"the verdicts were recomputed from scores: the answers are kept elsewhere, in {file.name} (sha256 {evidence['sha256']})")
         return scores, "the scores of ", ""
-    content = file.read_bytes()
+    try:
+        content = canonical.content_of(file)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file.name}: {getattr(error, 'strerror', None) or error}") from None
     if hashlib.sha256(content).hexdigest() != evidence["sha256"]:
         checked.differences.append(f"{file.name} is not the file that the certificate was written with: its sha256 is another")
         return scores, "the scores of ", ""
@@ -108,17 +111,23 @@ def _apart(document: Mapping[str, Any], content: bytes) -> Iterator[str]:
     yield from unlike_scores(document["scores"], score_rows({name: names.scores(part) for name, part in scores.items()}))
 
 
-def _page(path: Path, document: Mapping[str, Any], same_version: bool) -> Iterator[str]:
-    """What people read is the page beside it. Another version of this package may word it in another way."""
+def _page(path: Path, document: Mapping[str, Any], same_version: bool, checked: Checked) -> None:
+    """What people read is the page beside it. Another version of this package may word it in another way, and what a certificate that does not hold
+    should look like is nothing to compare with: a forged one could make it endless."""
     page = path.with_suffix(".md")
-    if same_version and page.is_file() and page.read_bytes() != canonical.encoded(render(document, path.name)):
-        yield f"{page.name} does not say what {path.name} says"
+    if not page.is_file():
+        return
+    if checked.differences or not same_version:
+        why = "another version wrote it" if not checked.differences else f"{path.name} is not as it should be"
+        checked.remarks.append(f"{page.name} was not compared, as {why}: go by {path.name} alone")
+        return
+    expected = canonical.encoded(render(document, path.name))
+    if page.stat().st_size != len(expected) or page.read_bytes() != expected:
+        checked.differences.append(f"{page.name} does not say what {path.name} says")
 
 
 def _other_model(files: Mapping[str, str], folder: Path) -> Iterator[str]:
     """What a folder has otherwise than the model on trial. Raises StoreError when it cannot be read."""
-    from pytest_mllmu.lineup import DECIDING, contents
-
     try:
         there = contents(folder)
     except OSError as error:
@@ -132,5 +141,4 @@ def _other_model(files: Mapping[str, str], folder: Path) -> Iterator[str]:
 
 
 def _printable(line: str) -> str:
-    plain = "".join(letter if letter.isprintable() else " " for letter in line)
-    return plain if len(plain) <= WIDEST else f"{plain[:WIDEST]}..."
+    return printable(line) if len(line) <= WIDEST else f"{printable(line[:WIDEST])}..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import re
@@ -20,7 +21,7 @@ from pytest_mllmu.certificate.verifying import verify
 from pytest_mllmu.certifying import issued, write
 from pytest_mllmu.embedded.persons import ATTRIBUTES, people
 from pytest_mllmu.errors import StoreError
-from tests.certificates import benchmark, changed, draft, written
+from tests.certificates import TITLES, answers, benchmark, changed, draft, follows, written
 
 UNTOUCHED = {"candidate": "vanilla", "vanilla": "vanilla"}
 OUTCOMES = {
@@ -115,10 +116,17 @@ ALTERED: dict[str, Change] = {
     "a gate less": lambda row: row["policy"]["gates"].pop("guard.selective"),
     "a cell": lambda row: row["table"][0].update(value=0.5),
     "how many were asked": lambda row: row["tested"]["sets"][0].update(people=60),
+    "an answer that is not the most probable option": lambda row: row_with(row, "classification")["answers"]["vanilla"].update(answer="Z"),
+    "answers of a model that is not named": lambda row: row_with(row, "cloze")["answers"].update(another={"answer": "x"}),
     "the outcome": lambda row: row.update(outcome="accepted!"),
     "the statement": lambda row: row.update(statement="All is well."),
     "a person": lambda row: row["subjects"]["people"].pop(),
     "a person who is not asked": lambda row: row["subjects"]["not_asked"].append(row["subjects"]["people"][0]),
+    "no gaps": lambda row: row["not_tested"].clear(),
+    "a gap": lambda row: row["not_tested"].pop(),
+    "a gap of one's own": lambda row: row["not_tested"].append("nothing at all"),
+    "gaps in another order": lambda row: row["not_tested"].reverse(),
+    "how many people": lambda row: row["subjects"].update(n=7),
     "a title": lambda row: row["models"]["candidate"].update(title="Another"),
     "a model less": lambda row: row["models"].pop("oracle"),
     "whose answers": lambda row: row["models"]["candidate"].update(answers="oracle"),
@@ -129,7 +137,6 @@ ALTERED: dict[str, Change] = {
 BESIDE: dict[str, Change] = {
     "a fingerprint": lambda row: row["models"]["candidate"]["files"].update({"model.safetensors": "0" * 64}),
     "the date": lambda row: row.update(issued="2030-01-01T00:00:00Z"),
-    "a gap": lambda row: row["not_tested"].pop(),
     "a version": lambda row: row["versions"].update(python="2.7"),
     "a key of one's own": lambda row: row.update(approved=True),
 }
@@ -156,6 +163,7 @@ def test_an_answer_that_earns_the_same_is_found_by_the_digest_alone(certificate:
 
     changed(certificate, reworded)
     assert len(verify(certificate).differences) == 1
+    assert any("c.md was not compared, as c.json is not as it should be" in line for line in verify(certificate).remarks)
     changed(certificate, lambda row: None, seal=True)
     assert verify(certificate).differences == []  # which is why a certificate wants a signature
 
@@ -267,6 +275,232 @@ def test_the_page_prints_what_a_model_is_called(certificate: Path) -> None:
     page = certificate.with_suffix(".md").read_text(encoding="utf-8")
     assert "<b>" not in page
     assert "Mine \\| &lt;b&gt;x&lt;/b&gt;" in page
+
+
+# --- with all that follows from a change made anew ---
+
+
+def without_somebody(document: dict[str, Any]) -> None:
+    document["subjects"]["people"].pop(0)
+
+
+def without_somebody_counted(document: dict[str, Any]) -> None:
+    without_somebody(document)
+    document["subjects"]["n"] -= 1
+
+
+def not_asked(document: dict[str, Any]) -> None:
+    document["subjects"]["not_asked"].append(document["subjects"]["people"][0])
+
+
+@pytest.mark.parametrize("subjects", ["ids", "hashed"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without_somebody, "subjects: n is 6, and 5 people are listed"),
+        (without_somebody_counted, "and not among those who were"),
+        (not_asked, "and not among those who were"),
+        (not_asked, "not_asked holds 1 of the 6 people; with the limit None it should be 0"),
+        (lambda row: row["subjects"]["people"].append(row["subjects"]["people"][0]), "some twice"),
+        (lambda row: row["subjects"]["people"].append("somebody"), "not_tested: left out: 1 person who was to be forgotten"),
+    ],
+    ids=["left out", "left out and counted", "not asked", "not asked, without a limit", "twice", "added"],
+)
+def test_people_who_are_kept_out_are_found(tmp_path: Path, subjects: str, change: Change, said: str) -> None:
+    """Somebody who is still known, and whom no verdict then names."""
+    path = written(tmp_path, subjects=subjects, policy="default")
+    path.with_suffix(".evidence.jsonl").unlink(missing_ok=True)
+    changed(path, lambda row: (change(row), follows(row)), seal=True)
+    assert [line for line in verify(path).differences if said in line]
+
+
+@pytest.mark.parametrize("judge", ["local", "gpt-4o"])
+def test_an_answer_is_its_most_probable_option(tmp_path: Path, judge: str) -> None:
+    """Its letter decides the verdicts, and its options the probabilities: neither is changed alone."""
+    path = written(tmp_path, judge=judge)
+
+    def other(document: dict[str, Any]) -> None:
+        answer = row_with(document, "classification")["answers"]["candidate"]
+        answer["answer"] = min(answer["options"], key=lambda letter: answer["options"][letter])
+
+    changed(path, other, seal=True)
+    (line,) = verify(path).differences
+    assert "which is not the most probable of its options" in line
+
+
+def test_equal_options_and_overflown_ones_leave_the_choice_open(tmp_path: Path) -> None:
+    whole = draft()
+    for value in (-0.1, "nan"):
+        row = next(row for row in whole.rows if row["task"] == "classification")
+        options = row["answers"]["candidate"]["options"]
+        options.update(dict.fromkeys(options, value))
+    write(whole, tmp_path / "c.json")
+    assert verify(tmp_path / "c.json").differences == []
+
+
+@pytest.mark.parametrize("version", [None, "9.9"])
+def test_another_version_excuses_no_other_bounds(tmp_path: Path, version: str | None) -> None:
+    path = written(tmp_path, policy="default")
+
+    def lax(document: dict[str, Any]) -> None:
+        document["policy"]["gates"]["forget.all.both"]["at_most"] = 1.5
+        document["versions"]["pytest-mllmu"] = version or document["versions"]["pytest-mllmu"]
+        follows(document)
+
+    changed(path, lax, seal=True)
+    assert verify(path).differences == ["the bounds are not those of the policy default of this version, 0.1.0"]
+    assert cli.main(["verify", str(path)]) == 1
+
+
+def test_the_page_of_another_version_is_not_compared_and_that_is_said(certificate: Path) -> None:
+    page = certificate.with_suffix(".md").read_bytes()
+    changed(certificate, lambda row: row["versions"].update({"pytest-mllmu": "9.9"}), seal=True)
+    assert not any("c.md" in line for line in verify(certificate).remarks)
+    certificate.with_suffix(".md").write_bytes(page)
+    checked = verify(certificate)
+    assert checked.differences == []
+    assert "c.md was not compared, as another version wrote it: go by c.json alone" in checked.remarks
+
+
+def test_gaps_are_the_same_as_written_and_as_read(tmp_path: Path) -> None:
+    """In a file keys are in another order than in a session."""
+    models = {role: {"title": title, "answers": role, "how": "not seen", "files": {}} for role, title in TITLES.items()}
+    path = written(tmp_path, policy="off", models=models)
+    assert sum("the weights of" in line for line in read(path)["not_tested"]) == 3
+    assert any("sets no bound for: forget.classification" in line for line in read(path)["not_tested"])
+    assert [line for line in verify(path).differences if "not_tested" in line] == []
+
+
+# --- a judge that cannot be asked again ---
+
+
+@pytest.mark.parametrize("grade", [True, "10", [], 0, 11, 10**400, "nan"], ids=["bool", "text", "list", "below", "above", "far above", "nan"])
+def test_a_grade_is_a_number_of_the_scale(tmp_path: Path, grade: Any) -> None:
+    path = written(tmp_path, judge="gpt-4o")
+    changed(path, lambda row: row_with(row, "generation")["answers"]["candidate"].update(grade=grade), seal=True)
+    (line,) = verify(path).differences
+    assert "judges give 1 to 10" in line
+
+
+def test_a_grade_that_is_missing(tmp_path: Path) -> None:
+    path = written(tmp_path, judge="gpt-4o")
+    changed(path, lambda row: row_with(row, "generation")["answers"]["candidate"].pop("grade"), seal=True)
+    (line,) = verify(path).differences
+    assert "has no grade, not even null" in line
+
+
+@pytest.mark.parametrize("subjects", ["ids", "hashed"])
+def test_that_the_judge_is_a_model_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subjects: str) -> None:
+    said = "answers in free text by a reader: the judge gpt-4o is a model, whose grades may be wrong and cannot be computed again"
+    path = written(tmp_path, judge="gpt-4o", subjects=subjects)
+    assert said in read(path)["not_tested"]
+
+    def some(*given: Any) -> list[dict[str, Any]]:
+        rows = answers(*given)
+        for row in [row for row in rows if row["task"] == "generation" and row["split"] == "retain"][:2]:
+            row["answers"]["candidate"]["grade"] = None
+        return rows
+
+    monkeypatch.setattr("tests.certificates.answers", some)
+    path = written(tmp_path, judge="gpt-4o", subjects=subjects)
+    (line,) = (line for line in read(path)["not_tested"] if line.startswith(said))
+    assert re.fullmatch(r"; 2 of \d+ answers have no grade", line.removeprefix(said))
+    assert verify(path).differences == []
+
+
+# --- files that are made to break the reader ---
+
+
+def with_evidence(path: Path, change: Callable[[list[dict[str, Any]]], object], name: str | None = None) -> None:
+    """Alters the answers that are kept apart, and seals the certificate about them."""
+    private = path.with_suffix(".evidence.jsonl")
+    rows = [json.loads(line) for line in private.read_text(encoding="utf-8").split("\n") if line]
+    change(rows)
+    private.unlink()
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    other = path.parent / (name or private.name)
+    other.write_bytes(content)
+    changed(path, lambda row: row["evidence"].update(sha256=hashlib.sha256(content).hexdigest(), file=other.name), seal=True)
+
+
+def test_half_a_surrogate_pair_and_its_escape_are_two_people(tmp_path: Path) -> None:
+    """They had one hash, and verifying never ended."""
+    found = pseudonyms(["\ud800", "\\ud800", "\ud83d\ude00", "\U0001f600"], "salt")
+    assert len(set(found.values())) == 4
+    assert pseudonyms(["7", "ü"], "s")["ü"] == hashlib.sha256("sü".encode()).hexdigest()[:12]
+    path = written(tmp_path, subjects="hashed")
+    with_evidence(path, lambda rows: rows[0]["people"].extend(["\ud800", "\\ud800"]))
+    assert "subjects: the people of the answers are others than those of the certificate" in verify(path).differences
+
+
+def test_pseudonyms_that_cannot_be_told_apart_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_mllmu.certificate.pseudonyms._bytes", lambda text: b"")
+    with pytest.raises(StoreError, match="the same pseudonym"):
+        pseudonyms(["1", "2"], "salt")
+
+
+def test_files_that_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, subjects="hashed")
+    private = path.with_suffix(".evidence.jsonl")
+    private.write_bytes(b" " * (path.stat().st_size + 1))
+    monkeypatch.setattr(canonical, "MOST", path.stat().st_size)
+    (line,) = verify(path).differences
+    assert line == f"it cannot be recomputed: c.evidence.jsonl: larger than {canonical.MOST:,} bytes"
+    monkeypatch.setattr(canonical, "MOST", path.stat().st_size - 1)
+    assert cli.main(["verify", str(path)]) == 4
+    assert capsys.readouterr().err.splitlines() == [f"mllmu: {path}: not a certificate: larger than {canonical.MOST:,} bytes"]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
+def test_a_file_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canonical, "MOST", 10_000_000)
+    assert cli.main(["verify", "/dev/zero"]) == 4
+
+
+def deep(document: dict[str, Any]) -> None:
+    model = document["models"]["candidate"]
+    for _ in range(100):
+        model["on"] = {"title": "x", "how": "x", "files": {}, "answers": "x"}
+        model = model["on"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda row: row["models"]["candidate"].update(title="x" * 1001), "more than 1,000 characters"),
+        (lambda row: row["policy"].update(name="x" * 1001), "more than 1,000 characters"),
+        (lambda row: row.update(judge="x" * 1001), "more than 1,000 characters"),
+        (lambda row: row_with(row, "classification").update(options={str(number): "x" for number in range(27)}), "has 27 options"),
+        (lambda row: row["models"].update({str(number): dict(row["models"]["vanilla"]) for number in range(9)}), "there is no role '0'"),
+        (deep, "a model on more than 10 others"),
+    ],
+    ids=["title", "policy", "judge", "options", "roles", "depth"],
+)
+def test_what_makes_a_small_file_a_large_computation(tmp_path: Path, change: Change, said: str) -> None:
+    path = written(tmp_path, judge="gpt-4o")
+    changed(path, change, seal=True)
+    (line,) = verify(path).differences
+    assert said in line
+
+
+def test_no_text_of_a_file_writes_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, subjects="hashed")
+    with_evidence(path, lambda rows: None, name="x\x1b[2J\u202e.jsonl")
+    assert cli.main(["verify", str(path)]) == 0
+    other = tmp_path / "\x1b[31mother.json"
+    other.write_text('{"certificate_schema": "\\u001b[2J\\u202e"}', encoding="utf-8")
+    assert cli.main(["verify", str(other)]) == 4
+    said = "".join(capsys.readouterr())
+    assert "x [2J .jsonl" in said
+    assert "certificate_schema is" in said
+    assert not {"\x1b", "\u202e"} & set(said)
+    assert len(said.splitlines()) == 3
+
+
+def test_certificates_are_below_the_models() -> None:
+    """Verifying needs no line-up: which files decide is known by the folder alone."""
+    for path in Path(canonical.__file__).parent.glob("*.py"):
+        assert not re.search(r"pytest_mllmu\.(lineup|pipeline|session|record|memory|fixtures|plugin|certifying)\b", path.read_text(encoding="utf-8")), path
 
 
 # --- hashed ---

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_mllmu.errors import ModelError
-from pytest_mllmu.lineup import contents
+from pytest_mllmu.folders import contents
 from pytest_mllmu.models.agreement import handed_in
 from pytest_mllmu.models.headers import DIMENSIONS, LONGEST, read_header
 from pytest_mllmu.models.untrusted import LARGEST, inspect
