@@ -27,8 +27,8 @@ MAX_PIXELS = 50_000_000
 MAX_PICTURE = 100_000_000
 """Of a picture file, in bytes."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""What a picture may be, whatever its file is called: Pillow knows others, and for some (EPS) it starts programs. JPEG
-has the MPO of some cameras in it."""
+"""What a picture may be, whatever its file is called: Pillow knows others, and for some (EPS) it starts programs. An MPO
+of some cameras is opened as the JPEG that it is."""
 
 
 @dataclass(frozen=True)
