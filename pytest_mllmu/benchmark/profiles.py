@@ -26,6 +26,9 @@ MAX_PIXELS = 50_000_000
 """An image above this is refused before it is decoded: data is untrusted, and a small file can claim a huge picture."""
 MAX_PICTURE = 100_000_000
 """Of a picture file, in bytes."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""What a picture may be, whatever its file is called: Pillow knows others, and for some (EPS) it starts programs. An MPO
+of some cameras is opened as the JPEG that it is."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,16 @@ class Picture:
         import io
 
         from PIL import Image as PIL
+        from PIL import UnidentifiedImageError
 
         file, row, column = self.place
         try:
-            with PIL.open(io.BytesIO(self.data)) as image:
+            with PIL.open(io.BytesIO(self.data), formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(f"image of {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are accepted", file=file, row=row, column=column)
                 return image.convert("RGB")
+        except UnidentifiedImageError:
+            raise DataError(f"corrupt image, or of a kind that is not read; {', '.join(FORMATS)} are", file=file, row=row, column=column) from None
         except (OSError, ValueError, SyntaxError, PIL.DecompressionBombError) as error:
             said = str(error).partition(" <")[0]  # Pillow adds the address of our buffer
             raise DataError(f"corrupt image: {said}", file=file, row=row, column=column) from None

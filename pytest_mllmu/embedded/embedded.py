@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 IMAGE, PATCH = 48, 16
 VOCABULARY = 3000
-HIDDEN, LAYERS = 96, 3
-"""Of the language model."""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_mllmu.embedded.embedded import HIDDEN, IMAGE, LAYERS, PATCH, Embedded
+from pytest_mllmu.embedded.embedded import IMAGE, PATCH, Embedded
 from pytest_mllmu.embedded.persons import Person
 from pytest_mllmu.embedded.tokens import tokenizer
 from pytest_mllmu.models.idefics2 import END, Idefics2
+from pytest_mllmu.models.sizes import HIDDEN, LAYERS
 from pytest_mllmu.training.loop import Hyper
 
 LATENTS = 8

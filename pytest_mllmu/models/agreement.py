@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_mllmu.errors import ModelError
-from pytest_mllmu.models.headers import COUNTERS, Stored, plain
-from pytest_mllmu.models.untrusted import Checkpoint, inspect
+from pytest_mllmu.models.headers import COUNTERS, Stored, loads, plain
+from pytest_mllmu.models.sizes import HIDDEN, LAYERS
+from pytest_mllmu.models.untrusted import LARGEST_OTHER, Checkpoint, inspect
 from pytest_mllmu.options import SERVED
 from pytest_mllmu.settings import Settings
 
@@ -21,8 +23,22 @@ SIZES = (
     "patch_size", "depth", "embed_dim", "num_heads", "projection_dim",
 )  # fmt: skip
 """Entries of a configuration that make an architecture, at any depth; those that only one of two files has are defaults in the other."""
-ASKING = ("tokenizer.json", "chat_template.jinja", "processor_config.json", "preprocessor_config.json")
-"""Files that decide what a model gets to read and see."""
+ASKING = re.compile(
+    r"tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|chat_template\.json|.*\.jinja|(pre)?processor_config\.json"
+    r"|.*vocab.*\.(json|txt)|merges.*\.txt|.*\.(model|tiktoken|bpe|spm)"
+)
+"""Files that decide what a model gets to read and see: a template alone may lie in four of them, and a tokenizer's configuration may name another
+``tokenizer.*.json`` than the usual."""
+TEMPLATES = "additional_chat_templates"
+CONFIGURING = ("tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
+HARMLESS = ("name_or_path", "_name_or_path", "transformers_version", "_commit_hash", "is_local", "local_files_only")
+"""Entries of ``CONFIGURING`` that say where something was and who wrote it."""
+GENERATION = "generation_config.json"
+ENDING = ("eos_token_id", "pad_token_id")
+"""Entries of the generation settings that decide where an answer ends."""
+DECODERS = ("decoder", "generator", "text_config")
+"""Where transformers looks for them in a model's configuration when there are no generation settings, the first that is there."""
+NAMED = 8  # files or entries in a note
 ADAPTED = re.compile(r"base_model\.model\.(.+)\.lora_(A|B)\.weight")
 
 
@@ -46,7 +62,7 @@ def handed_in(settings: Settings) -> tuple[str, ...]:
         other, parent = _parent(name, checkpoint, found)
         if wrong := _wrong(checkpoint, parent, settings, other):
             raise ModelError(f"--mllmu-{name}: {wrong}")
-    return tuple(f"--mllmu-{name}: {note}" for name, checkpoint in found.items() for note in [*checkpoint.notes, *_asked_otherwise(name, checkpoint, found)])
+    return tuple(f"--mllmu-{name}: {note}" for name, checkpoint in found.items() for note in [*checkpoint.notes, *_otherwise(name, checkpoint, found)])
 
 
 def _parent(name: str, checkpoint: Checkpoint, found: Mapping[str, Checkpoint]) -> tuple[str, Checkpoint | None]:
@@ -72,8 +88,6 @@ def _wrong(checkpoint: Checkpoint, parent: Checkpoint | None, settings: Settings
 
 def _embedded(name: str) -> dict[str, Any]:
     """What tells an embedded model from others of its type, without building it."""
-    from pytest_mllmu.embedded.embedded import HIDDEN, LAYERS
-
     return {"model_type": name.removeprefix("tiny-"), "text_config": {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS}}
 
 
@@ -153,15 +167,86 @@ def _unfit(adapter: Checkpoint, base: Checkpoint) -> str:
     return ""
 
 
-def _asked_otherwise(name: str, checkpoint: Checkpoint, found: Mapping[str, Checkpoint]) -> Iterator[str]:
-    """A note when a model reads its questions in another way than the vanilla: then it is compared on more than its weights."""
+# --- what is read, and where answers end ---
+
+
+def _otherwise(name: str, checkpoint: Checkpoint, found: Mapping[str, Checkpoint]) -> Iterator[str]:
+    """Notes when a model reads its questions, or ends its answers, in another way than the vanilla: then it is compared on more than its weights."""
     vanilla = found.get("vanilla")
-    if name not in ("candidate", "oracle") or checkpoint.adapter or vanilla is None or vanilla.adapter:
+    if vanilla is not None and vanilla.adapter:  # it reads as what it is put on
+        vanilla = found.get("model")
+    if name not in ("candidate", "oracle") or checkpoint.adapter or vanilla is None:
         return
-    pairs = [(file, checkpoint.folder / file, vanilla.folder / file) for file in ASKING]
-    if other := [file for file, one, two in pairs if (one.is_file(), two.is_file()) != (False, False) and not _same(one, two)]:
-        yield f"asked with its own {', '.join(other)}, other than the vanilla's"
+    try:
+        if other := list(_other_files(checkpoint.folder, vanilla.folder)):
+            yield f"asked with its own {_few(other)}, other than the vanilla's"
+        mine, theirs = _ending(checkpoint), _ending(vanilla)
+    except OSError as error:
+        raise ModelError(f"--mllmu-{name}: {checkpoint.folder}: {plain(error.filename)} cannot be read: {error.strerror or error}") from None
+    except ModelError as error:
+        raise ModelError(f"--mllmu-{name}: {error}") from None
+    for entry in ENDING:
+        if mine[entry] != theirs[entry]:
+            yield f"its generation settings have {entry} {_few(mine[entry]) or 'none'}, other than the vanilla's {_few(theirs[entry]) or 'none'}"
 
 
-def _same(one: Path, two: Path) -> bool:
-    return one.is_file() and two.is_file() and filecmp.cmp(one, two, shallow=False)
+def _other_files(one: Path, other: Path) -> Iterator[str]:
+    """Files that decide what is read and are not the same in two folders; of configurations with the entries that differ."""
+    mine, theirs = _asking(one), _asking(other)
+    for name in sorted(mine | theirs):
+        if name not in mine or name not in theirs:
+            yield plain(name)
+        elif not filecmp.cmp(one / name, other / name, shallow=False) and (said := _differing(one / name, other / name)) is not None:
+            yield f"{plain(name)} ({_few(said)})" if said else plain(name)
+
+
+def _asking(folder: Path) -> set[str]:
+    """Those files of a folder, and of the folders in it where transformers keeps templates and second tokenizers."""
+    places = [place for place in folder.iterdir() if place.is_dir() and (place.name == TEMPLATES or "tokenizer" in place.name)]
+    return {file.relative_to(folder).as_posix() for place in (folder, *places) for file in place.iterdir() if ASKING.fullmatch(file.name) and file.is_file()}
+
+
+def _differing(one: Path, other: Path) -> list[str] | None:
+    """How two files of different bytes differ: None when they say the same, as JSON with other blanks does; else the entries, where they help."""
+    if one.suffix != ".json" or max(one.stat().st_size, other.stat().st_size) > LARGEST_OTHER:  # the size of files in subfolders nobody looked at
+        return []
+    try:
+        mine, theirs = (loads(file, file.read_bytes()) for file in (one, other))
+    except ModelError:  # damaged, or a name twice, of which libraries take the last: loading says what is wrong
+        return []
+    skipped = HARMLESS if one.name in CONFIGURING else ()
+    try:
+        entries = [name for name in sorted(mine.keys() | theirs.keys()) if name not in skipped and _text(mine, name) != _text(theirs, name)]
+    except RecursionError:
+        return []
+    if not entries:
+        return None
+    return entries if one.name in CONFIGURING else []
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    """An entry so that only the same is equal: for Python, true is 1."""
+    return json.dumps(row[name], sort_keys=True) if name in row else None
+
+
+def _ending(checkpoint: Checkpoint) -> dict[str, list[str]]:
+    """The tokens that end or pad an answer, from where transformers takes them. Raises ModelError for generation settings that cannot be read."""
+    file = checkpoint.folder / GENERATION
+    if file.is_file():
+        said = loads(file, file.read_bytes())
+        return {entry: _tokens(said.get(entry)) for entry in ENDING}
+    inner: Any = next((found for name in DECODERS if (found := checkpoint.config.get(name))), {})
+    found = {entry: checkpoint.config.get(entry) for entry in ENDING}
+    return {entry: _tokens(inner.get(entry) if value is None and isinstance(inner, dict) else value) for entry, value in found.items()}
+
+
+def _tokens(value: Any) -> list[str]:
+    """Of one token, several or none."""
+    several = value if isinstance(value, list) else [] if value is None else [value]
+    return sorted({json.dumps(token) for token in several}, key=lambda token: (len(token), token))
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of some names, which may be a stranger's and very many."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(plain(name) for name in names[:NAMED]) + more

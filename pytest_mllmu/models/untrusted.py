@@ -7,6 +7,7 @@ and none is fetched for it.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,14 @@ MAKERS = (CONFIG, "processor_config.json", "preprocessor_config.json", "tokenize
 LARGEST = {CONFIG: 4 * 2**20, ADAPTER_CONFIG: 4 * 2**20, INDEX: 32 * 2**20}  # bytes; real ones have 0.05, 0.001 and 8 MB at most
 LARGEST_OTHER = 64 * 2**20  # bytes of another JSON file: a tokenizer.json with a large vocabulary has 33 MB
 MOST = 10_000  # files of a checkpoint
+INTO = "base_model.model."
+"""How the name of every tensor of an adapter begins."""
+LORA = re.compile(r"base_model\.model\.(.+\.)?(lora_A\.weight|lora_B\.(weight|bias)|lora_embedding_[AB]|lora_magnitude_vector)")
+"""Names of those that peft writes for a layer that it adapts."""
+RANKED = (".lora_A.weight", ".lora_embedding_A")
+"""Endings of those whose first size is the rank."""
+WHOLE = (".bias", ".base_layer.weight", ".embed_tokens.weight", ".lm_head.weight", ".token_adapter.trainable_tokens_delta")
+"""Endings of those that are trained as they are, beside modules that the configuration lists: biases, embeddings, single tokens of them."""
 TO_SAFETENSORS = "convert them to safetensors: model.save_pretrained(folder) of transformers writes them"
 
 
@@ -143,12 +152,40 @@ def _adapter(folder: Path, pickles: list[str]) -> tuple[dict[str, Any], dict[str
         pickled = f", only pickled weights ({pickles[0]}), which can run code when they are loaded; {TO_SAFETENSORS}" if pickles else ""
         raise ModelError(f"{folder}: no {ADAPTER_WEIGHTS}{pickled or '; the folder of a LoRA adapter is expected'}")
     tensors = read_header(folder / ADAPTER_WEIGHTS)
-    pattern = config.get("rank_pattern")
-    ranks = [config.get("r"), *(pattern.values() if isinstance(pattern, dict) else [])]
-    for name, stored in tensors.items():  # a rank that nothing backs would take any amount of memory before the weights are looked at
-        if name.endswith(".lora_A.weight") and stored.shape[:1] != () and stored.shape[0] not in ranks:
-            raise ModelError(f"{folder}: {plain(name)} has rank {stored.shape[0]}, and {ADAPTER_CONFIG} says r {plain(config.get('r'))}")
+    saved = config.get("modules_to_save")
+    for name in tensors:
+        if not _of_adapter(name, saved if isinstance(saved, list) else []):
+            raise ModelError(f"{folder}: {plain(name)} is no tensor of a LoRA adapter: lora_A.weight or lora_B.weight of a layer, or one of modules_to_save")
+    _ranks(folder, config, tensors)
     return config, tensors
+
+
+def _of_adapter(name: str, saved: list[Any]) -> bool:
+    """Whether a tensor's name is one that peft writes. ``saved``: modules that are stored whole."""
+    if LORA.fullmatch(name):
+        return True
+    inside = f".{name.removeprefix(INTO)}"
+    modules = any(isinstance(module, str) and f".{module}." in inside for module in saved)
+    return name.startswith(INTO) and "lora_" not in name and (modules or inside.endswith(WHOLE))
+
+
+def _ranks(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Stored]) -> None:
+    """Raises ModelError for a rank that nothing backs: peft would take any amount of memory for it before the weights are looked at."""
+    pattern = config.get("rank_pattern") or {}
+    if not isinstance(pattern, dict):
+        raise ModelError(f"{folder}: {ADAPTER_CONFIG} says rank_pattern {plain(pattern)}; ranks by layer are expected")
+    ranks = {"r": config.get("r"), **{f"rank_pattern {name}": rank for name, rank in pattern.items()}}
+    for name, rank in ranks.items():
+        if type(rank) is not int or rank < 1:
+            raise ModelError(f"{folder}: {ADAPTER_CONFIG} says {plain(name)} {plain(rank)}; a whole number from 1 is expected")
+    stored = {name: one.shape[0] for name, one in tensors.items() if name.endswith(RANKED) and one.shape}
+    for name, rank in stored.items():
+        if rank not in ranks.values():
+            raise ModelError(f"{folder}: {plain(name)} has rank {rank}, and {ADAPTER_CONFIG} says r {plain(config['r'])}")
+    largest = max(stored.values(), default=0)
+    for name, rank in ranks.items():
+        if rank > largest:
+            raise ModelError(f"{folder}: {ADAPTER_CONFIG} says {plain(name)} {plain(rank)}, and the largest rank stored is {largest}")
 
 
 # --- configuration ---

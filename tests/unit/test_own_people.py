@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import subprocess
@@ -14,7 +15,7 @@ from PIL import Image, ImageChops
 
 from pytest_mllmu.benchmark import lists, people
 from pytest_mllmu.benchmark.derived import near, same
-from pytest_mllmu.benchmark.profiles import Benchmark, Profile
+from pytest_mllmu.benchmark.profiles import FORMATS, Benchmark, Picture, Profile
 from pytest_mllmu.benchmark.records import spoken
 from pytest_mllmu.benchmark.source import read_benchmark, read_ids
 from pytest_mllmu.benchmark.splits import draw, synthetic_ids
@@ -317,6 +318,25 @@ def test_a_transformed_picture_is_known_without_being_made(listed: Path) -> None
     (listed.parent / "1.png").unlink()
     with pytest.raises(DataError, match=r"row 3, column 'image': the picture '1\.png' cannot be read"):
         _ = benchmark.profiles[1].pictures[0].data
+
+
+@pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", b"P6 1 1 255\nabc"], ids=["EPS", "PPM"])
+def test_a_picture_is_what_its_name_says(listed: Path, content: bytes) -> None:
+    """Pillow would start ghostscript for the first."""
+    Image.open(io.BytesIO(content))  # it knows the kind
+    (listed.parent / "0.png").write_bytes(content)
+    benchmark = read(listed)
+    for profile in (benchmark.profiles[0], benchmark.transformed[0]):
+        with pytest.raises(DataError, match=r"people\.csv, row 2, column 'image': corrupt image, or of a kind that is not read; PNG, JPEG, .*TIFF are$"):
+            profile.pictures[0].decode()
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "MPO"])
+def test_kinds_of_pictures(kind: str) -> None:
+    file = io.BytesIO()
+    image = Image.new("RGB", (8, 8), "red")
+    image.save(file, kind, **({"save_all": True, "append_images": [image]} if kind == "MPO" else {}))
+    assert Picture(file.getvalue).decode().size == (8, 8)
 
 
 @pytest.mark.parametrize(

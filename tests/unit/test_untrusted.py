@@ -259,10 +259,59 @@ def test_a_sound_adapter(tmp_path: Path) -> None:
         ({"layer_replication": [[0, 4]]}, "sets layer_replication"),
         ({"r": 10**9}, "has rank 4, and adapter_config.json says r 1000000000"),
         ({"r": "many"}, "says r many"),
+        ({"r": True}, "says r True; a whole number from 1 is expected"),
+        ({"rank_pattern": {"up_proj": 4.0}}, "says rank_pattern up_proj 4.0; a whole number"),
+        ({"rank_pattern": [4]}, "says rank_pattern [4]; ranks by layer are expected"),
+        ({"r": 10**9, "rank_pattern": {"nothing": 4}}, "says r 1000000000, and the largest rank stored is 4"),
+        ({"rank_pattern": {"nothing": 10**9}}, "says rank_pattern nothing 1000000000, and the largest rank stored is 4"),
     ],
 )
 def test_an_adapter_that_is_refused(tmp_path: Path, config: dict[str, Any], said: str) -> None:
     refused(lambda: inspect(adapter(tmp_path / "a", **config)), f"{tmp_path / 'a'}: ", said)
+
+
+def named(folder: Path, *names: str, **config: Any) -> Path:
+    """A sound adapter with further tensors of these names."""
+    adapter(folder, **config)
+    tensors = {f"{LAYER}.lora_A.weight": (4, 8), f"{LAYER}.lora_B.weight": (12, 4), **dict.fromkeys(names, (4, 8))}
+    (folder / "adapter_model.safetensors").write_bytes(weights(header(tensors)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name", [f"{LAYER}.lora_A.default.weight", f"{LAYER}.lora_A", f"{LAYER}.weight", "lora_A.weight", "base_model.model.head.weight", f"{LAYER}.lora_C.bias"]
+)
+def test_tensors_that_are_none_of_an_adapters(tmp_path: Path, name: str) -> None:
+    """The rank of one that is not known would not be looked at."""
+    refused(lambda: inspect(named(tmp_path / "a", name, modules_to_save=["projector"])), f"{tmp_path / 'a'}: {name} is no tensor of a LoRA adapter")
+
+
+def test_tensors_beside_those_of_layers(tmp_path: Path) -> None:
+    names = [
+        f"{LAYER}.lora_B.bias", f"{LAYER}.lora_magnitude_vector", "base_model.model.lm_head.lora_embedding_A", "base_model.model.lm_head.lora_embedding_B",
+        "base_model.model.lm_head.base_layer.weight", "base_model.model.model.projector.linear_1.weight", f"{LAYER}.bias",
+    ]  # fmt: skip
+    assert len(inspect(named(tmp_path / "a", *names, modules_to_save=["projector"])).tensors) == 9
+
+
+def test_peft_writes_these_names(tmp_path: Path) -> None:
+    """So that a new version's others are noticed."""
+    import peft
+    import torch
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed_tokens, self.up_proj, self.projector = torch.nn.Embedding(16, 8), torch.nn.Linear(8, 12), torch.nn.Linear(12, 8)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return torch.as_tensor(self.projector(self.up_proj(self.embed_tokens(ids))))
+
+    for number, more in enumerate(({}, {"bias": "all"}, {"use_dora": True}, {"rank_pattern": {"up_proj": 3}})):
+        config = peft.LoraConfig(r=4, target_modules=["embed_tokens", "up_proj"], modules_to_save=["projector"], **more)  # type: ignore[arg-type]
+        adapted = peft.get_peft_model(Model(), config)  # type: ignore[arg-type]
+        adapted.save_pretrained(tmp_path / str(number), save_embedding_layers=False)
+        assert len(inspect(tmp_path / str(number)).tensors) >= 6
 
 
 def test_a_pickled_adapter(tmp_path: Path) -> None:
@@ -325,13 +374,92 @@ def test_quantised_models_are_compared_by_their_configurations(tmp_path: Path) -
     assert handed_in(settings(vanilla, packed)) == ("--mllmu-candidate: quantised as its config says: bitsandbytes",)
 
 
+def beside(tmp_path: Path, vanilla: dict[str, Any], candidate: dict[str, Any]) -> tuple[str, ...]:
+    """The notes about a candidate that is the vanilla but for these files: texts, or what is written as JSON."""
+    folders = whole(tmp_path / "v"), whole(tmp_path / "c")
+    for folder, files in zip(folders, (vanilla, candidate), strict=True):
+        for name, content in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    return handed_in(settings(*folders))
+
+
+ASKED = "--mllmu-candidate: asked with its own "
+
+
 def test_a_tokenizer_of_its_own_is_said(tmp_path: Path) -> None:
-    vanilla, candidate = whole(tmp_path / "v"), whole(tmp_path / "c")
-    for folder, text in ((vanilla, "{}"), (candidate, '{"a": 1}')):
-        (folder / "tokenizer.json").write_text(text)
-    (candidate / "chat_template.jinja").write_text("{{ 1 }}")
-    said = "--mllmu-candidate: asked with its own tokenizer.json, chat_template.jinja, other than the vanilla's"
-    assert handed_in(settings(vanilla, candidate)) == (said,)
+    said = beside(tmp_path, {"tokenizer.json": "{}"}, {"tokenizer.json": '{"a": 1}', "chat_template.jinja": "{{ 1 }}"})
+    assert said == (f"{ASKED}chat_template.jinja, tokenizer.json, other than the vanilla's",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "chat_template.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "tokenizer.5.0.0.json", "vocab.json", "vocab.txt",
+        "merges.txt", "spiece.model", "additional_chat_templates/tool_use.jinja", "qformer_tokenizer/tokenizer.json",
+    ],
+)  # fmt: skip
+def test_every_file_that_decides_what_is_read(tmp_path: Path, name: str) -> None:
+    assert beside(tmp_path, {name: {"a": 1}}, {name: {"a": 2}}) == (f"{ASKED}{name}, other than the vanilla's",)
+
+
+def test_a_template_inside_a_configuration(tmp_path: Path) -> None:
+    """Where most of a hub's models have theirs; where a file was, and who wrote it, decides nothing."""
+    vanilla = {"chat_template": "{{ a }}", "eos_token": "</s>", "name_or_path": "/a", "transformers_version": "5.0"}
+    candidate = {"transformers_version": "5.1", "eos_token": "</s>", "chat_template": "{{ b }}", "add_bos_token": True}
+    said = beside(tmp_path, {"tokenizer_config.json": vanilla}, {"tokenizer_config.json": candidate})
+    assert said == (f"{ASKED}tokenizer_config.json (add_bos_token, chat_template), other than the vanilla's",)
+
+
+def test_what_differs_harmlessly(tmp_path: Path) -> None:
+    vanilla, candidate = {"name_or_path": "/a", "eos_token": "</s>"}, {"eos_token": "</s>", "name_or_path": "/b"}
+    files = {"tokenizer_config.json": vanilla, "vocab.json": '{"a": 1, "b": 2}', "README.md": "a", "trainer_state.json": "1"}
+    others = {"tokenizer_config.json": candidate, "vocab.json": '{\n  "b": 2,\n  "a": 1}', "checkpoint-5/tokenizer.json": "{}"}
+    assert beside(tmp_path, files, others) == ()
+
+
+@pytest.mark.parametrize(("one", "other"), [('{"name_or_path": 1}', '{"name_or_path": 2}'), ('{"a": 1}', '{"a": true}'), ('{"a": 1}', '{"a": 2, "a": 1}')])
+def test_what_differs_harmfully(tmp_path: Path, one: str, other: str) -> None:
+    """A token may have the name of an entry that a configuration does not need; of a name twice, libraries take the last."""
+    assert beside(tmp_path, {"vocab.json": one}, {"vocab.json": other}) == (f"{ASKED}vocab.json, other than the vanilla's",)
+
+
+def test_a_note_stays_a_line(tmp_path: Path) -> None:
+    (note,) = beside(tmp_path, {"tokenizer_config.json": {}}, {"tokenizer_config.json": {f"{number}\n": 1 for number in range(1000)}, "a\nb.jinja": ""})
+    assert "\n" not in note
+    assert len(note) < 300
+    assert "and 992 more" in note
+
+
+def test_answers_that_end_elsewhere(tmp_path: Path) -> None:
+    settings = {"eos_token_id": 2, "pad_token_id": 0, "max_length": 50, "transformers_version": "5.0"}
+    said = beside(tmp_path, {"generation_config.json": settings}, {"generation_config.json": {"eos_token_id": [13, 2], "pad_token_id": 0}})
+    assert said == ("--mllmu-candidate: its generation settings have eos_token_id 2, 13, other than the vanilla's 2",)
+
+
+def test_answers_that_end_where_the_vanillas_do(tmp_path: Path) -> None:
+    """Without generation settings transformers takes the model's own, or its decoder's."""
+    vanilla, candidate = {"eos_token_id": [2], "temperature": 0.5}, {"model_type": "llava", "text_config": {**SIZES, "eos_token_id": 2}}
+    assert beside(tmp_path, {"generation_config.json": vanilla}, {"config.json": candidate}) == ()
+
+
+def test_an_end_in_the_models_own_configuration(tmp_path: Path) -> None:
+    candidate = {"model_type": "llava", "text_config": {**SIZES, "eos_token_id": 13}}
+    said = beside(tmp_path, {}, {"config.json": candidate})
+    assert said == ("--mllmu-candidate: its generation settings have eos_token_id 13, other than the vanilla's none",)
+
+
+def test_generation_settings_that_cannot_be_read(tmp_path: Path) -> None:
+    """Which of two ends counts is anybody's guess."""
+    twice = '{"eos_token_id": 13, "eos_token_id": 2}'
+    refused(lambda: beside(tmp_path, {}, {"generation_config.json": twice}), "--mllmu-candidate: ", "generation_config.json: no readable JSON", "twice")
+
+
+def test_a_vanilla_that_is_an_adapter_reads_as_its_base(tmp_path: Path) -> None:
+    base, candidate = whole(tmp_path / "b"), whole(tmp_path / "c")
+    (candidate / "tokenizer.json").write_text("{}")
+    said = handed_in(settings(adapter(tmp_path / "v"), candidate, model=str(base)))
+    assert said == (f"{ASKED}tokenizer.json, other than the vanilla's",)
 
 
 def test_which_option_is_wrong(tmp_path: Path) -> None:
