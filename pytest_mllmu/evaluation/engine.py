@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_mllmu.evaluation.plain import Plain
     from pytest_mllmu.evaluation.shared import Shared
 
-VERSION = 3
+VERSION = 4
 """Part of the key of stored responses: raise it when answers can change."""
 BATCH = 128
 CLOSE, CLOSE_IN_HALF = 1e-3, 5e-2

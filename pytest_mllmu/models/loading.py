@@ -69,7 +69,17 @@ def load(
         raise ModelError(f"{folder}: {broken} holds numbers that are not finite (NaN or infinity): a broken file, or a training that diverged")
     if wrong := misfit(family, model, processor):
         raise ModelError(f"{folder}: {wrong}")
+    _only_ends(model)
     return Bundle(model, processor, family)
+
+
+def _only_ends(model: Any) -> None:
+    """Of a checkpoint's own generation settings only the tokens that end an answer stay: ``generate`` takes the others wherever ours say nothing, and banned
+    words or a penalty would pass for forgetting."""
+    from transformers import GenerationConfig
+
+    kept = {name: getattr(model.generation_config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    model.generation_config = GenerationConfig(**kept)
 
 
 def on_disk(path: Path | str) -> Path:

@@ -75,6 +75,17 @@ def test_saved_and_loaded_gives_the_same_logits(saved: Path) -> None:
     assert torch.equal(logits(loaded), logits(random_bundle()))
 
 
+def test_a_checkpoint_cannot_ban_words(saved: Path, tmp_path: Path) -> None:
+    """``generate`` takes from the model what our own settings do not say: a banned name would pass for a forgotten one."""
+    folder = shutil.copytree(saved, tmp_path / "model")
+    own = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(own | {"bad_words_ids": [[5]], "repetition_penalty": 9.0, "eos_token_id": [1, 7]}))
+    found = load(folder, "cpu")
+    config = found.model.generation_config
+    assert (config.bad_words_ids, config.repetition_penalty, config.eos_token_id) == (None, None, [1, 7])
+    assert found.stops == [1, 7]
+
+
 def test_a_model_folder_tells_nothing_of_this_machine_and_holds_no_code(saved: Path, tmp_path: Path) -> None:
     save(load(saved, "cpu"), tmp_path / "again")
     for folder in (saved, tmp_path / "again"):
