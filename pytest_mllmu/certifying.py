@@ -51,8 +51,9 @@ def write(draft: Draft, path: Path) -> str:
         write_text(path.with_suffix(".evidence.jsonl"), private, private=True)
     write_text(path, [canonical.render(whole)])
     write_text(path.with_suffix(".md"), [markdown.render(whole, path.name)])
+    own = "" if whole["policy"]["built_in"] else ", bounds of your own"
     beside = f", the answers to {path.with_suffix('.evidence.jsonl')}" if private else ""
-    return f"certificate written to {path} ({whole['outcome']} under the policy {whole['policy']['name']}){beside}"
+    return f"certificate written to {path} ({whole['outcome']} under the policy {whole['policy']['name']}{own}){beside}"
 
 
 def line_of(row: Mapping[str, Any]) -> str:

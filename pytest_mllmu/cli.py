@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="recompute every verdict of a certificate from its answers; exit code 1 when something was altered")
     verify.add_argument("certificate", metavar="FILE", type=Path, help="the .json that --mllmu-certificate wrote")
     verify.add_argument("--model", metavar="DIR", type=Path, help="the folder of a model that shall be the one the certificate is about")
+    verify.add_argument("--require", choices=("accepted", "refused", "not-decided"), help="exit code 1 as well when that is not what it says")
     verify.set_defaults(run=_verify)
     return parser
 
@@ -137,4 +138,8 @@ def _verify(given: argparse.Namespace) -> int:
     checked = verify(given.certificate, given.model)
     for line in checked.lines():
         print(line)
+    wanted = given.require.replace("-", " ") if given.require else None
+    if wanted and (checked.found is None or checked.found.outcome != wanted):
+        print(f"--require={given.require}: that is not what it says")
+        return WORSE
     return WORSE if checked.differences else 0

@@ -10,6 +10,8 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 DECIDING = (".safetensors", ".json", ".jinja", ".model", ".txt")
 """Endings of the files of a checkpoint that can decide what it answers."""
+OURS = "manifest.json"
+"""What the store writes beside a model of ours: no part of the model, wherever it is copied to."""
 
 
 def is_whole(folder: Path) -> bool:
@@ -29,7 +31,9 @@ def contents(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         weights = path.suffix == ".safetensors" and len(place.parts) == 1  # those of subfolders are other models, which nobody loads
-        if (weights or path.suffix in DECIDING[1:]) and not place.as_posix().startswith(".") and path.is_file():
+        if place.as_posix() == OURS or place.as_posix().startswith("."):
+            continue
+        if (weights or path.suffix in DECIDING[1:]) and path.is_file():
             with path.open("rb") as file:
                 digests[place.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests

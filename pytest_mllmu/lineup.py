@@ -153,7 +153,9 @@ class LineUp:
         """What ``--mllmu-candidate`` says: the model as it is."""
         chosen = self.settings.candidate
         if self.settings.endpoint_model is not None:
-            return replace(self._served("candidate", self.settings.endpoint_model[:TITLE], self.settings.endpoint_model), forget=trial.forget, name=trial.id)
+            model = self.settings.endpoint_model
+            title = model.rstrip("/").rpartition("/")[2] if model.startswith("/") else model  # transformers serve calls a model by its folder
+            return replace(self._served("candidate", f"{title[:TITLE]} (served)", model), forget=trial.forget, name=trial.id)
         if chosen == "base":
             found = self.base
         elif chosen == "oracle":

@@ -17,6 +17,7 @@ from pytest_mllmu.memory import Model
 from pytest_mllmu.options import OURS
 from pytest_mllmu.pipeline import Pipeline
 from pytest_mllmu.report.run import PARTIAL, Run, about
+from pytest_mllmu.scoring.judge import Judged
 from pytest_mllmu.scoring.judge import name as judge_name
 from pytest_mllmu.settings import Settings
 
@@ -145,9 +146,15 @@ class Record:
     def _judged(self, rows: Asked) -> Iterator[str]:
         """How much of what was written the judge graded."""
         found = [(model, split, judged) for model, splits in rows for split in splits if (judged := self.pipeline.judged(model, split)) is not None]
+        why: dict[str, list[tuple[str, Split, Judged]]] = {}
         for model, split, judged in found:
             if not judged.complete:
-                yield f"not judged: factuality of {_label(model, self.settings)} on {split} ({judged.reason})"
+                why.setdefault(judged.reason, []).append((_label(model, self.settings), split, judged))
+        for reason, rows_of in why.items():  # one server fails in one way: said once
+            models, splits = (", ".join(dict.fromkeys(str(row[at]) for row in rows_of)) for at in (0, 1))
+            missing, asked = sum(row[2].missing for row in rows_of), sum(len(row[2].answers) for row in rows_of)
+            ungraded = asked - sum(row[2].count("graded") for row in rows_of)
+            yield f"not judged: factuality of {models} on {splits} ({missing or ungraded} of {asked} answers: {reason})"
         if found:
             graded, unparseable, refused = (sum(judged.count(outcome) for _, _, judged in found) for outcome in ("graded", "unparseable", "refused"))
             pleas = sum(judged.pleas for _, _, judged in found)

@@ -83,7 +83,7 @@ def judge_guard(gate: Gate, evidence: Evidence, policy: Policy) -> Verdict:
 
 def _unjudged(gate: Gate, evidence: Evidence) -> bool:
     """Whether a guard that looks at what is known lacks the grades for it."""
-    known = gate.guard not in ("reference", "collapse-output", "collapse-chance")
+    known = gate.guard not in ("memorised", "reference", "collapse-output", "collapse-chance")  # whether vanilla ever knew them the other tasks tell, too
     return known and unjudged((evidence.candidate, evidence.vanilla), gate.splits, ALL)
 
 
@@ -97,9 +97,10 @@ def _memorised(evidence: Evidence, gate: Gate) -> Found:
         return _nothing("vanilla")
     interval = t_interval(found.theirs)
     above = "the oracle" if evidence.oracle else "chance"
+    without = " (without generation, which is not judged)" if unjudged((evidence.vanilla, evidence.oracle), gate.splits, ALL) else ""
     sure = decide(found.theirs.value, interval, None, MEMORISED if gate.at_least is None else gate.at_least) == "pass"
     why = "" if sure else f"; not memorised, so nothing can be concluded about {evidence.method}"
-    says = f"vanilla knows {percent(found.theirs.value, gate.at_least)}{shown(interval)} of what there is to know of the forget set above {above}{why}"
+    says = f"vanilla knows {percent(found.theirs.value, gate.at_least)}{shown(interval)} of what there is to know of the forget set above {above}{without}{why}"
     return Found(says, found.theirs.value, interval, found.questions, found.people)
 
 

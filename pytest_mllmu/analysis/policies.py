@@ -129,6 +129,8 @@ def policy(chosen: str, pyproject: Path | None = None) -> Policy:
         return BUILT_IN[chosen]
     if chosen:
         path = Path(chosen)
+        if path.stem in BUILT_IN:
+            raise SettingsError(f"{path}: a policy of your own must not be called {path.stem}, which is a built-in one: give the file another name")
         content = _load(path)
         own = content.get("tool", {}).get("mllmu") if isinstance(content.get("tool"), dict) else None
         return _read(path.stem, str(path), _table(path, own) if own is not None else content)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pytest_mllmu.analysis.gates import FORGOTTEN, LIGHTS, NAMES, Gate, Policy
+from pytest_mllmu.analysis.gates import FORGOTTEN, LIGHTS, NAMES, PERSONS, Gate, Policy
 from pytest_mllmu.analysis.judgement import evidence_of, judge_all
 from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.analysis.verdicts import Verdict, count
@@ -72,11 +72,15 @@ def asked(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 
 def outcome_of(verdicts: Sequence[Verdict]) -> Outcome:
-    """A fail refuses. What is inconclusive and red decides nothing, nor does a policy without bounds."""
+    """A fail refuses. What is inconclusive and red decides nothing, nor does a policy that asks nothing of what was to be forgotten."""
     if any(verdict.status == "fail" for verdict in verdicts):
         return "refused"
-    undecided = any(verdict.red for verdict in verdicts) or all(verdict.status == "off" for verdict in verdicts)
+    undecided = any(verdict.red for verdict in verdicts) or not _about_forgetting(verdicts)
     return "not decided" if undecided else "accepted"
+
+
+def _about_forgetting(verdicts: Sequence[Verdict]) -> bool:
+    return any(verdict.status != "off" and (verdict.gate == PERSONS or verdict.gate.partition(".")[0] in FORGOTTEN) for verdict in verdicts)
 
 
 def statement(case: Case, verdicts: Sequence[Verdict], scores: Sequence[Score], outcome: Outcome) -> str:
@@ -88,6 +92,8 @@ def statement(case: Case, verdicts: Sequence[Verdict], scores: Sequence[Score], 
     passing = ", which this policy lets pass" if by_status["inconclusive"] and outcome == "accepted" else ""
     if by_status.keys() <= {"off"}:
         says = f"Nothing is decided about the model {model}: the policy {name} judges nothing."
+    elif outcome == "not decided" and not _about_forgetting(verdicts):
+        says = f"Nothing is decided about the model {model}: the policy {name} judges nothing of what was to be forgotten ({counts})."
     elif outcome == "accepted":
         says = f"The model {model} is accepted under the policy {name}: none of its {len(verdicts)} verdicts is red ({counts}{passing})."
     elif outcome == "refused":

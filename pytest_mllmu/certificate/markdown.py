@@ -35,7 +35,7 @@ def render(document: Mapping[str, Any], name: str) -> str:
 
 
 def _head(document: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"# Certificate of forgetting: {document['outcome']}", "", f"**{escape(document['statement'])}**", "")
+    yield from (f"# Certificate: {document['outcome']}", "", f"**{escape(document['statement'])}**", "")
     yield f"Issued {escape(document['issued'])}. The result holds for the questions, models and data below and for nothing else."
     yield ""
     yield from (f"- {escape(note)}" for note in document["notes"])
@@ -107,7 +107,9 @@ def _tested(document: Mapping[str, Any]) -> Iterator[str]:
     rows = [[SPLIT_TITLES[row["split"]], row["task"], MODALITY_TITLES[row["modality"]], row["questions"], row["people"]] for row in tested["sets"]]
     yield tabulate(rows, ["set", "task", "asked with", "questions", "people"], tablefmt="pipe")
     yield ""
-    yield f"Held on {escape(tested['device'])}, precision {escape(tested['dtype'])}, quantisation {escape(tested['quantize'])}."
+    held = f"on {escape(tested['device'])}, precision {escape(tested['dtype'])}, quantisation {escape(tested['quantize'])} (auto: as its files say)"
+    served = document["models"]["candidate"]["how"] == "served"
+    yield f"Held {held}." if not served else f"Models of this machine were held {held}; how the served model is held nobody here knows."
     yield ""
 
 

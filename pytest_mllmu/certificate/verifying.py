@@ -13,14 +13,13 @@ from pytest_mllmu import __version__
 from pytest_mllmu.analysis.verdicts import count as counted
 from pytest_mllmu.certificate import canonical
 from pytest_mllmu.certificate.evidence import HERE, score_rows
-from pytest_mllmu.certificate.findings import built_in
+from pytest_mllmu.certificate.findings import Findings, built_in
 from pytest_mllmu.certificate.markdown import render
 from pytest_mllmu.certificate.pseudonyms import renamed
 from pytest_mllmu.certificate.recomputing import Scores, differences, findings, from_answers, from_scores, unlike_scores
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.folders import DECIDING, contents
 from pytest_mllmu.report.terminal import printable
-from pytest_mllmu.store import MANIFEST
 
 MOST = 10
 """Differences that are spelled out."""
@@ -39,6 +38,8 @@ class Checked:
     differences: list[str] = field(default_factory=list)
     what: str = ""
     remarks: list[str] = field(default_factory=list)
+    found: Findings | None = None
+    """What follows from its answers, as far as they could be judged."""
 
     def lines(self) -> Iterator[str]:
         """For a terminal, which obeys escapes: only what can be printed."""
@@ -49,6 +50,8 @@ class Checked:
         count = len(self.differences)
         result = f"NOT VERIFIED, {counted(count, 'difference')}" if count else "all as written"
         yield f"{_printable(self.what)}: {result}"
+        if self.found:
+            yield _printable(f"what it says, which may be anything: {self.found.outcome.upper()}. {self.found.statement}")
         yield from map(_printable, self.remarks)
 
 
@@ -62,6 +65,7 @@ def verify(path: Path, model: Path | None = None) -> Checked:
         scores, before, after = _scores(path, document, checked)
         found = findings(document, scores)
         checked.differences += differences(document, found)
+        checked.found = found
         answers = sum(map(len, scores.values()))
         checked.what = f"{counted(len(found.verdicts), 'verdict')} recomputed from {before}{answers:,} answers of {counted(len(scores), 'model')}{after}"
         wrote = document["versions"]["pytest-mllmu"]
@@ -134,7 +138,7 @@ def _other_model(files: Mapping[str, str], folder: Path) -> Iterator[str]:
         raise StoreError(f"{folder}: {error.strerror}") from None
     if not files:
         yield "the certificate has no fingerprints of the model on trial, whose weights were not seen"
-    for name in sorted({name for name in files if Path(name).suffix in DECIDING} | set(there) - {MANIFEST}):
+    for name in sorted({name for name in files if Path(name).suffix in DECIDING} | set(there)):
         if files.get(name) != there.get(name):
             how = "another than that of" if name in files and name in there else "missing, and part of" if name in files else "no part of"
             yield f"{folder / name}: {how} the certified model"

@@ -200,5 +200,7 @@ def tally(run: Run) -> str:
     by_status = Counter(verdict.status for verdict in run.verdicts)
     if by_status.keys() == {"off"}:
         return "gates: off, nothing is judged"
-    name = run.policy.get("name", "")
-    return f"gates ({name}): {', '.join(f'{by_status[status]} {status}' for status in ('pass', 'fail', 'inconclusive'))}" if run.verdicts else ""
+    name, red = run.policy.get("name", ""), sum(verdict.red for verdict in run.verdicts)
+    counts = ", ".join(f"{by_status[status]} {status}" for status in ("pass", "fail", "inconclusive"))
+    more = f" ({red} are red: the policy makes {red - by_status['fail']} inconclusive so)" if red != by_status["fail"] else ""
+    return f"gates ({name}): {counts}{more}" if run.verdicts else ""

@@ -61,10 +61,8 @@ class Judged:
 
     @property
     def reason(self) -> str:
-        """Why it cannot."""
-        if self.missing:
-            return f"{self.missing} of {len(self.answers)} answers: {self.why}; the next run goes on from there"
-        return f"only {self.count('graded')} of {len(self.answers)} answers got a grade that can be read"
+        """Why it cannot: how many answers that concerns is said beside."""
+        return f"{self.why}; the next run goes on from there" if self.missing else "too few grades can be read"
 
     def score(self, question: str, truth: str, answer: str) -> float | None:
         """As ``scoring.scores.Judge``; None as well for what is not judged yet."""

@@ -13,6 +13,7 @@ from pytest_mllmu.settings import Settings
 
 ENDPOINT_KEY = "MLLMU_ENDPOINT_KEY"
 """Never OPENAI_API_KEY: that one is not the vendor's to see."""
+OPENAI_KEY = "OPENAI_API_KEY"
 NO_KEY = "none"
 """For servers that want none: openai insists on one."""
 
@@ -29,8 +30,8 @@ def judge_client(settings: Settings, environment: Mapping[str, str] = os.environ
     Raises SettingsError for a key that cannot be sent, and for an address that is none.
     """
     url = judge_url(environment)
-    key = environment.get("OPENAI_API_KEY") or (NO_KEY if url else "")
-    return _client(settings, url, _key("OPENAI_API_KEY", key), f"the judge {settings.judge}", environment) if key else None
+    key = environment.get(OPENAI_KEY) or (NO_KEY if url else "")
+    return _client(settings, url, _key(OPENAI_KEY, key), f"the judge {settings.judge}", environment) if key else None
 
 
 def judge_url(environment: Mapping[str, str]) -> str | None:
@@ -54,4 +55,5 @@ def _client(settings: Settings, url: str | None, key: Secret, what: str, environ
     workers = environment.get("PYTEST_XDIST_WORKER_COUNT", "")
     share = max(1, int(workers)) if workers.isdigit() else 1
     rate = settings.rate / share if settings.rate else None
-    return Client(url, key, what, settings.request_timeout, max(1, settings.concurrency // share), rate, stranger)
+    name = ENDPOINT_KEY if stranger else OPENAI_KEY
+    return Client(url, key, what, settings.request_timeout, max(1, settings.concurrency // share), rate, name, stranger)

@@ -48,6 +48,8 @@ class Client:
     timeout: float = 60.0
     concurrency: int = 8
     rate: float | None = None
+    key_name: str = "OPENAI_API_KEY"
+    """The environment variable that the key comes from."""
     stranger: bool = False
     """Of somebody else's server: it gets nothing that the environment says of the user's account at OpenAI."""
     again: Callable[[dict[str, Any]], bool] = field(default=lambda request: True, repr=False)
@@ -197,11 +199,12 @@ class Client:
     def _status(self, error: openai.APIStatusError) -> str:
         said = self._said(error)
         if error.status_code in (401, 403):
-            return f"refuses the key ({error.status_code}): {said}"
+            return f"refuses the key of {self.key_name} ({error.status_code}): {said}"
         if error.status_code == 404:
-            return f"does not know it (404): {said}"
+            return f"knows no such model or address (404; does the address end in /v1?): {said}"
         again = f", {RETRIES + 1} times" if error.status_code in (408, 409, 429) or error.status_code >= 500 else ""
-        return f"answers {error.status_code}{again}: {said}"
+        hint = " (its log may say why; some servers answer so to a wrong model name)" if error.status_code >= 500 else ""
+        return f"answers {error.status_code}{again}{hint}: {said}"
 
     def _said(self, error: BaseException) -> str:
         return scrubbed(str(error) or type(error).__name__, self.key)

@@ -100,7 +100,7 @@ def test_an_outage_leaves_the_other_verdicts_and_the_next_run_goes_on(built: Bui
         others = [row for row in found["verdicts"] if "generation" in row["gate"] or row["gate"].endswith("all.both") or row["gate"] == "persons"]
         assert {row["status"] for row in others if "not judged" in row["message"]} == {"inconclusive"}
         assert sum("not judged" in row["message"] for row in others) >= 10
-        assert "not judged: factuality of " in ran.text
+        assert ran.text.count("not judged: factuality of ") == 1  # one server fails in one way
         assert "answers 500, 6 times" in ran.text
         assert "the next run goes on from there" in ran.text
         stored, down["now"] = len(list((tmp_path / "cache" / "judged").rglob("*.json"))), False
@@ -127,7 +127,7 @@ def test_replies_without_a_grade_are_counted(built: Built, tmp_path: Path, name:
     with serving(lambda body: odd if "Tell me" in body["messages"][-1]["content"] else grader(body)) as server:
         ran = judged(built, tmp_path / "a", server)
     assert re.search(r"\b16 grades unparseable, 0 refused" if name == "unparseable" else r"\b0 grades unparseable, 16 refused", ran.text), ran.text
-    assert "got a grade that can be read" in ran.text  # too many for the set: it is not judged
+    assert "too few grades can be read" in " ".join(ran.text.split())  # too many for the set: it is not judged
 
 
 def test_a_judge_without_a_key_is_one_line(built: Built, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_probabilities_of_options_are_used_where_the_server_gives_them(built: Bu
         ran = served(built, tmp_path, server, name="with/logprobs")
     assert "multiple choice by the probabilities of options" in ran.text
     rows = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
-    assert {len(row["response"].get("options", {})) for row in rows if row["model"] == "with/logprobs" and "options" in row["asked"]} == {4}
+    assert {len(row["response"].get("options", {})) for row in rows if row["model"] == "with/logprobs (served)" and "options" in row["asked"]} == {4}
     assert {"options" in row["response"] for row in rows if row["model"] == "Vanilla"} == {False}  # asked in the same way
 
 

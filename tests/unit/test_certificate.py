@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 
 from pytest_mllmu import cli
 from pytest_mllmu.analysis.policies import BUILT_IN
+from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.certificate import canonical
+from pytest_mllmu.certificate.findings import outcome_of
 from pytest_mllmu.certificate.pseudonyms import pseudonyms
 from pytest_mllmu.certificate.verifying import verify
 from pytest_mllmu.certifying import issued, write
@@ -494,7 +497,7 @@ def test_no_text_of_a_file_writes_to_the_terminal(tmp_path: Path, capsys: pytest
     assert "x [2J .jsonl" in said
     assert "certificate_schema is" in said
     assert not {"\x1b", "\u202e"} & set(said)
-    assert len(said.splitlines()) == 3
+    assert len(said.splitlines()) == 4
 
 
 def test_certificates_are_below_the_models() -> None:
@@ -610,3 +613,21 @@ def test_the_date_of_issue(monkeypatch: pytest.MonkeyPatch) -> None:
             issued()
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", issued())
+
+
+def test_verified_is_not_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path)
+    outcome = read(path)["outcome"]
+    assert cli.main(["verify", str(path), f"--require={outcome.replace(' ', '-')}"]) == 0
+    assert f"what it says, which may be anything: {outcome.upper()}. {read(path)['statement']}" in capsys.readouterr().out
+    other = next(one for one in ("accepted", "refused") if one != outcome)
+    assert cli.main(["verify", str(path), f"--require={other}"]) == 1
+    assert f"--require={other}: that is not what it says" in capsys.readouterr().out
+
+
+def test_nothing_is_accepted_where_nothing_was_asked_of_forgetting(tmp_path: Path) -> None:
+    verdicts = [Verdict.from_json(row) for row in read(written(tmp_path, policy="default"))["verdicts"]]
+    passed = [replace(one, status="pass", red=False) for one in verdicts]
+    about = [one.gate == "persons" or one.gate.split(".")[0] in ("forget", "test") for one in passed]
+    assert outcome_of(passed) == "accepted"
+    assert outcome_of([replace(one, status="off") if asked else one for one, asked in zip(passed, about, strict=True)]) == "not decided"

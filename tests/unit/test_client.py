@@ -95,7 +95,12 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [(401, "refuses the key (401)"), (403, "refuses the key (403)"), (404, "does not know it (404)"), (400, "does not take the request (400)")],
+    [
+        (401, "refuses the key of OPENAI_API_KEY (401)"),
+        (403, "refuses the key of OPENAI_API_KEY (403)"),
+        (404, "knows no such model or address (404;"),
+        (400, "does not take the request (400)"),
+    ],
 )
 def test_what_no_retry_mends_is_said_at_once(status: int, said: str) -> None:
     body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY} or sk-ve***6789\n\x1b[31m{'x' * 1000}"}}).encode()

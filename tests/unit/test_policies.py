@@ -352,3 +352,9 @@ def test_a_gate_knows_what_it_pools() -> None:
     assert pooled.cells == tuple((task, modality) for task in TASKS for modality in MODALITIES)
     assert one.cells == (("cloze", "unimodal"),)
     assert (pooled.split, one.split, one.id, DEFAULT.gates["guard.memorised"].id) == ("retain", "retain", "cloze-unimodal", "memorised")
+
+
+def test_a_file_cannot_take_the_name_of_a_built_in_policy(tmp_path: Path) -> None:
+    (tmp_path / "acceptance.toml").write_text('extends = "default"')
+    with pytest.raises(SettingsError, match="must not be called acceptance, which is a built-in one"):
+        policy(str(tmp_path / "acceptance.toml"))
