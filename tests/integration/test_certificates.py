@@ -104,7 +104,7 @@ def test_hashed(built: Built, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("candidate", ["vanilla", "base", "oracle"])
-@pytest.mark.parametrize("policy", ["strict", "acceptance"])
+@pytest.mark.parametrize("policy", [pytest.param("strict", marks=pytest.mark.slow), "acceptance"])
 def test_any_candidate_and_policy(built: Built, tmp_path: Path, candidate: str, policy: str) -> None:
     """What is written is compared with what the session found, verdict by verdict, or there is no certificate."""
     ran = built.warm(tmp_path, f"--mllmu-candidate={candidate}", f"--mllmu-gates={policy}", "--mllmu-certificate=c.json", method="none", timeout=SLOW)

@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(handed: Handed, tmp_pat
 
 
 @pytest.mark.timeout(2 * SLOW)
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=pytest.mark.slow)], ids=["alone", "workers"])
 def test_weights_that_are_no_numbers_are_not_taken_for_forgotten(handed: Handed, tmp_path: Path, workers: list[str]) -> None:
     broken = Path(shutil.copytree(handed.oracle, tmp_path / "broken"))
     data = (broken / "model.safetensors").read_bytes()

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.runs import GA, SLOW, Built, Killed, artefacts, run
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(SLOW)
 def test_killed_again_and_again(built: Built, tmp_path: Path) -> None:
     cache = tmp_path / "cache"

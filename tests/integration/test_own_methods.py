@@ -33,7 +33,7 @@ def pytest_mllmu_methods():
 
 
 @pytest.mark.timeout(SLOW)
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=pytest.mark.slow)], ids=["alone", "workers"])
 def test_the_example_of_the_readme(built: Built, tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "conftest.py").write_text(example())
     ran = built.warm(tmp_path, "--mllmu-gates=off", "--mllmu-report=run.json", *workers, method="mine,ga", timeout=SLOW)

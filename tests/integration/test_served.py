@@ -20,7 +20,7 @@ from pytest_mllmu.benchmark.profiles import Benchmark
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from tests.integration.runs import PEOPLE, SLOW, Built, Ran, environment, one_error, run, untimed
 from tests.knowing import Knowing
-from tests.standin import FAULTS, Fault, StandIn, grader, serving
+from tests.standin import FAULTS, StandIn, grader, serving
 
 KEY = "sk-a-key-that-nobody-must-see"
 SOON = "--mllmu-request-timeout=5"
@@ -100,9 +100,9 @@ def test_an_outage_leaves_the_other_verdicts_and_the_next_run_goes_on(built: Bui
         others = [row for row in found["verdicts"] if "generation" in row["gate"] or row["gate"].endswith("all.both") or row["gate"] == "persons"]
         assert {row["status"] for row in others if "not judged" in row["message"]} == {"inconclusive"}
         assert sum("not judged" in row["message"] for row in others) >= 10
-        assert ran.text.count("not judged: factuality of ") == 1  # one server fails in one way
-        assert "answers 500, 6 times" in ran.text
-        assert "the next run goes on from there" in ran.text
+        assert sum(note.startswith("not judged: factuality of ") for note in found["notes"]) == 1  # one server fails in one way
+        assert "answers 500, 6 times" in " ".join(ran.text.split())
+        assert "the next run goes on from there" in " ".join(ran.text.split())
         stored, down["now"] = len(list((tmp_path / "cache" / "judged").rglob("*.json"))), False
         assert stored == 9
         asked = len(server.requests)
@@ -194,13 +194,6 @@ def test_what_a_model_says_to_the_judge_earns_nothing(built: Built, tmp_path: Pa
     assert "40 answers spoke to the judge: the local judge scored them" in " ".join(ran.text.split()), ran.text
     cells = {(cell["split"], cell["modality"], cell["metric"]): cell["value"] for cell in report(tmp_path)["table"]["rows"][-1]["cells"]}
     assert cells["retain", "both", "factuality"] == 1
-
-
-def test_a_slow_server_is_given_up_and_said(built: Built, tmp_path: Path, benchmark: Benchmark) -> None:
-    with serving(Knowing(benchmark), lambda number: Fault(wait=3.0)) as server:
-        ran = served(built, tmp_path, server, "--mllmu-request-timeout=1", name="slow")
-    assert ran.code == 4, ran.text
-    assert "gave no answer within 1 seconds, 6 times" in ran.text
 
 
 # --- transformers serve ---

@@ -90,6 +90,7 @@ def test_a_checkpoint_by_path(built: Built, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(SLOW)
+@pytest.mark.slow
 def test_data_without_transformed_people(built: Built, tmp_path: Path) -> None:
     """UMU-Bench has no test set: its gates are skipped with the reason, and nothing stands in its column."""
     data = synthetic_benchmark(4, 1, 50, 0)

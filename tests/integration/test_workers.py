@@ -95,7 +95,7 @@ def test_same_result_after_a_worker_is_killed_when_it_has_judged(built: Built, t
     assert ", 1 rerun in " in ran.text.splitlines()[-1]
 
 
-@pytest.mark.parametrize("dist", DISTRIBUTIONS)
+@pytest.mark.parametrize("dist", ["load", *(pytest.param(dist, marks=pytest.mark.slow) for dist in DISTRIBUTIONS if dist != "load")])
 def test_a_gate_that_kills_each_worker_is_one_failure(built: Built, tmp_path: Path, dist: str) -> None:
     dying(tmp_path, times=99)
     ran = built.warm(tmp_path, "--mllmu-report=run.json", "--mllmu-gates=off", "-n2", f"--dist={dist}")
@@ -108,7 +108,7 @@ def test_a_gate_that_kills_each_worker_is_one_failure(built: Built, tmp_path: Pa
     assert judged(ran) == judged(built.ran) - 1
 
 
-@pytest.mark.parametrize("dist", ["load", "loadgroup"])
+@pytest.mark.parametrize("dist", ["load", pytest.param("loadgroup", marks=pytest.mark.slow)])
 def test_gates_that_nobody_has_run_are_no_success(built: Built, tmp_path: Path, dist: str) -> None:
     """xdist, told not to start another worker, ends without those that were to be run again."""
     dying(tmp_path)
