@@ -6,14 +6,14 @@ knowledge from pre-training is unlearned than when knowledge from fine-tuning is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 from pytest_mllmu.analysis.gates import Gate, Policy
 from pytest_mllmu.analysis.guards import Found, concluded
 from pytest_mllmu.analysis.knowledge import Retained, shown
-from pytest_mllmu.analysis.scenarios import Findings, Scores, apart, asked, finding, kept, left, points, state, ungraded
+from pytest_mllmu.analysis.scenarios import Findings, Scores, apart, asked, control, finding, kept, left, points, state, ungraded
 from pytest_mllmu.analysis.statistics import t_interval
-from pytest_mllmu.analysis.table import build_row
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import SPLITS
 
@@ -29,6 +29,11 @@ class Case:
     before: Scores
     after: Scores
 
+    @cached_property
+    def kept(self) -> Retained | None:
+        """What is left of what is to be kept."""
+        return kept(self.after, self.before, self.title)
+
 
 @dataclass(frozen=True)
 class Both:
@@ -42,7 +47,7 @@ class Both:
 def judge_phases(gate: Gate, both: Both, policy: Policy) -> Verdict:
     if missing := ungraded(gate.splits, *(scores for case in (both.pretrained, both.fine_tuned) for scores in (case.before, case.after))):
         return concluded(gate, f"{gate.name}: ", Found(missing, status="inconclusive"), both.method, policy)
-    found = [kept(case.after, case.before, case.title) for case in (both.pretrained, both.fine_tuned)]
+    found = [case.kept for case in (both.pretrained, both.fine_tuned)]
     if found[0] is None or found[1] is None or not (found[0].memorised and found[1].memorised):
         return concluded(
             gate,
@@ -66,11 +71,8 @@ def findings(both: Both, name: str) -> Findings:
     """``name`` of the trial."""
     cases = (both.pretrained, both.fine_tuned)
     states = tuple(state(case.title, case.people, case.after, case.before) for case in cases)
-    control = both.fine_tuned
-    rows = [
-        replace(build_row(row, title, [score for found in scores.values() for score in found], control.forget), control=True)
-        for row, title, scores in (("vanilla", "Vanilla", control.before), (name, both.method, control.after))
-    ]
+    beside = both.fine_tuned
+    rows = [control(row, title, scores, beside.forget) for row, title, scores in (("vanilla", "Vanilla", beside.before), (name, both.method, beside.after))]
     about = f"{len(both.pretrained.people)} celebrities known from pre-training, and as many people known from fine-tuning"
     return Findings("pretrained", both.method, about, states, (), tuple(rows), tuple(_says(both)))
 
@@ -86,7 +88,7 @@ def _says(both: Both) -> list[str]:
     if ungraded(SPLITS, *(scores for case in (both.pretrained, both.fine_tuned) for scores in (case.before, case.after))):
         return lines
     for what, found in (
-        ("to be kept", [kept(case.after, case.before, case.title) for case in (both.pretrained, both.fine_tuned)]),
+        ("to be kept", [case.kept for case in (both.pretrained, both.fine_tuned)]),
         ("to be forgotten", [_forgotten(case) for case in (both.pretrained, both.fine_tuned)]),
     ):
         one, other = found

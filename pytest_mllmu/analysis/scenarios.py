@@ -111,7 +111,7 @@ def about(scores: Sequence[Score], people: Iterable[str]) -> list[Score]:
 
 def measure(mine: Sequence[Score], before: Sequence[Score], split: Split) -> Measure | None:
     """None when nothing was asked."""
-    rows = build_row("", "", mine), build_row("", "", before)
+    rows = _rows(mine, before)
     found = retained(*rows, None, split, ALL)
     if found is None:
         return None
@@ -125,7 +125,16 @@ def measure(mine: Sequence[Score], before: Sequence[Score], split: Split) -> Mea
 
 def left(mine: Sequence[Score], before: Sequence[Score], split: Split) -> Retained | None:
     """What is left of one set, all kinds of questions pooled."""
-    return retained(build_row("", "", mine), build_row("", "", before), None, split, ALL)
+    return retained(*_rows(mine, before), None, split, ALL)
+
+
+def _rows(mine: Sequence[Score], before: Sequence[Score]) -> tuple[Row, Row]:
+    return build_row("", "", mine), build_row("", "", before)
+
+
+def control(name: str, title: str, scores: Scores, forget: int) -> Row:
+    """The row of a model that stands beside the candidates in the table."""
+    return replace(build_row(name, title, [score for found in scores.values() for score in found], forget), control=True)
 
 
 def asked(splits: Iterable[Split], *models: Scores) -> tuple[int, int]:

@@ -13,14 +13,14 @@ All are shares of what vanilla knew above chance.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 from pytest_mllmu.analysis.gates import KEPT, PEOPLE_AT_LEAST, Gate, Policy
 from pytest_mllmu.analysis.guards import Found, concluded
 from pytest_mllmu.analysis.knowledge import Retained, shown
-from pytest_mllmu.analysis.scenarios import Findings, Measure, Scores, State, about, asked, finding, kept, left, measure, points, state, ungraded
+from pytest_mllmu.analysis.scenarios import Findings, Measure, Scores, State, about, asked, control, finding, kept, left, measure, points, state, ungraded
 from pytest_mllmu.analysis.statistics import t_interval
-from pytest_mllmu.analysis.table import Row, build_row
 from pytest_mllmu.analysis.verdicts import DOES_NOTHING, Verdict, percent
 from pytest_mllmu.scoring.scores import Score
 
@@ -36,6 +36,16 @@ class Walk:
     steps: Sequence[Scores]
     at_once: Scores
     merged: Scores | None = None
+
+    @cached_property
+    def last(self) -> Retained | None:
+        """What is kept after the last request."""
+        return kept(self.steps[-1], self.vanilla)
+
+    @cached_property
+    def once(self) -> Retained | None:
+        """What is kept when everybody is forgotten in one request."""
+        return kept(self.at_once, self.vanilla)
 
     def after_own(self, parts: int) -> list[Score]:
         """What the people of the first ``parts`` parts are scored right after their own request."""
@@ -59,7 +69,7 @@ def findings(walk: Walk, titles: tuple[str, str], name: str) -> Findings:
     controls = [(title, scores) for title, scores in zip(titles, (walk.at_once, walk.merged), strict=True) if scores is not None]
     states += [state(title, everybody, scores, walk.vanilla) for title, scores in controls]
     matrix = [[_part(walk, part, after) for after in range(part, number)] for part in range(number)]
-    rows = [_row(f"{name}.{kind}", title, scores, walk.forget) for (title, scores), kind in zip(controls, ("at-once", "merged"), strict=False)]
+    rows = [control(f"{name}.{kind}", title, scores, walk.forget) for (title, scores), kind in zip(controls, ("at-once", "merged"), strict=False)]
     sizes = sorted({len(part) for part in walk.parts})
     people = f"{len(everybody)} people in {number} requests of {' or '.join(map(str, sizes))}"
     found = tuple(tuple(one for one in part if one is not None) for part in matrix)
@@ -70,13 +80,9 @@ def _part(walk: Walk, part: int, after: int) -> Measure | None:
     return measure(about(walk.steps[after]["forget"], walk.parts[part]), about(walk.vanilla["forget"], walk.parts[part]), "forget")
 
 
-def _row(name: str, title: str, scores: Scores, forget: int) -> Row:
-    return replace(build_row(name, title, [score for found in scores.values() for score in found], forget), control=True)
-
-
 def _says(walk: Walk) -> list[str]:
     """PULSE's second finding, as far as it shows: requests one after the other cost more than the same people at once."""
-    last, once = kept(walk.steps[-1], walk.vanilla), kept(walk.at_once, walk.vanilla)
+    last, once = walk.last, walk.once
     if last is None or once is None or not last.memorised or ungraded(KEPT, walk.vanilla, walk.steps[-1], walk.at_once):
         return []
     if walk.steps[-1] == walk.at_once:
@@ -98,18 +104,18 @@ def _nothing(why: str) -> Found:
     return Found(why, status="inconclusive")
 
 
-def _usable(found: Retained | None, what: str) -> Found | None:
-    """Why nothing can be concluded, if it cannot."""
+def _unusable(found: Retained | None, what: str) -> Found:
+    """Why nothing can be concluded where nothing was asked, or not known."""
     if found is None:
         return _nothing(f"nothing was asked of {what}")
     few = f" (n = {found.people})" if found.people < PEOPLE_AT_LEAST else ""
-    return None if found.memorised else _nothing(f"not memorised: vanilla does not clearly know {what}{few}")
+    return _nothing(f"not memorised: vanilla does not clearly know {what}{few}")
 
 
 def _forgotten(walk: Walk, gate: Gate) -> Found:
     found = left(walk.after_own(len(walk.parts)), walk.vanilla["forget"], "forget")
-    if (wrong := _usable(found, "the people to forget")) or found is None:
-        return wrong or _nothing("")
+    if found is None or not found.memorised:
+        return _unusable(found, "the people to forget")
     share = f"{percent(found.value, gate.at_most)}{shown(found.interval, gate.at_most)}"
     says = f"{walk.method} holds {share} of what vanilla knew of each part right after its request"
     return Found(says, found.value, found.interval, found.questions, found.people, exact=found.interval == DOES_NOTHING)
@@ -121,8 +127,8 @@ def _sustained(walk: Walk, gate: Gate) -> Found:
         return _nothing("there is one request only: nothing can come back")
     before = about(walk.vanilla["forget"], earlier)
     own, end = (left(scores, before, "forget") for scores in (walk.after_own(len(walk.parts) - 1), about(walk.steps[-1]["forget"], earlier)))
-    if (wrong := _usable(own, "the earlier parts")) or own is None or end is None:
-        return wrong or _nothing("")
+    if own is None or end is None or not own.memorised:
+        return _unusable(own, "the earlier parts")
     back = end.share - own.share
     interval = t_interval(back)
     says = (
@@ -133,9 +139,9 @@ def _sustained(walk: Walk, gate: Gate) -> Found:
 
 
 def _kept(walk: Walk, gate: Gate) -> Found:
-    found = kept(walk.steps[-1], walk.vanilla)
-    if (wrong := _usable(found, "what is to be kept")) or found is None:
-        return wrong or _nothing("")
+    found = walk.last
+    if found is None or not found.memorised:
+        return _unusable(found, "what is to be kept")
     share = f"{percent(found.value, gate.at_least)}{shown(found.interval, gate.at_least)}"
     says = f"after the last request {walk.method} keeps {share} of what vanilla knew of the rest"
     exact = found.interval == DOES_NOTHING
@@ -143,9 +149,9 @@ def _kept(walk: Walk, gate: Gate) -> Found:
 
 
 def _one_shot(walk: Walk, gate: Gate) -> Found:
-    last, once = kept(walk.steps[-1], walk.vanilla), kept(walk.at_once, walk.vanilla)
-    if (wrong := _usable(last, "what is to be kept")) or last is None or once is None:
-        return wrong or _nothing("")
+    last, once = walk.last, walk.once
+    if last is None or once is None or not last.memorised:
+        return _unusable(last, "what is to be kept")
     ahead = last.share - once.share
     interval = t_interval(ahead)
     says = (

@@ -67,7 +67,7 @@ def build_base(
 
     made = EMBEDDED[name]
     background = people("background", BACKGROUND, seed)
-    processor = made.build_processor(background, seed, general) if general else made.build_processor(background, seed)
+    processor = made.build_processor(background, seed, general)
     set_seed(seed)
     bundle = Bundle(made.build_model(processor).to(device), processor, made.family)
     teach_vision(made, bundle, seed, progress, general)
