@@ -176,6 +176,7 @@ OPTIONS = (
     Option("quantize", "no", one_of("quantization", ("no", "4bit")), "HOW", "4bit: hold a checkpoint in NF4 (QLoRA; needs pytest-mllmu[quant])"),
     Option("attention", "auto", one_of("attention", ATTENTIONS), "NAME", "How a checkpoint computes attention: auto, sdpa, eager or flash_attention_2"),
     Option("report", (), report, "FILE", "Write a report, its format by suffix: .json, .jsonl or .md (may be repeated)", "linelist", many=True),
+    Option("samples", 12, number(0, 200), "N", "Answers before and after, with pictures, that .html and .json reports show; 0: none", int | str),
     Option("cache", None, absolute, "DIR", "Folder of models and answers (default: the user's cache folder)"),
     Option("seed", 0, number(0, 2**31), "N", "The one seed of data, training and statistics", int | str),
     Option("device", "auto", device, "NAME", "Where models run: auto, cpu, cuda, cuda:N or mps"),

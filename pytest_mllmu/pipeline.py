@@ -6,7 +6,7 @@ Everything is lazy: answers that are stored are read back without torch being im
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -136,10 +136,10 @@ class Pipeline:
 
     # --- responses and scores ---
 
-    def responses(self, model: Model, split: Split) -> dict[str, Response]:
-        """What the model answers to the questions of a split, by question id; asked only once, whoever asks."""
+    def responses(self, model: Model, split: Split, only: Collection[str] | None = None) -> dict[str, Response]:
+        """What the model answers to the questions of a split, or to ``only`` these, by question id; asked only once, whoever asks."""
         artefact = self._artefact(model, split)
-        return {response.question: response for response in read_responses(artefact.file(RESPONSES))}
+        return {response.question: response for response in read_responses(artefact.file(RESPONSES), only)}
 
     def path(self, model: Model, split: Split) -> str:
         """How the questions were asked: over shared prefixes, or why not."""

@@ -19,6 +19,7 @@ from pytest_mllmu.parsing import OURS
 from pytest_mllmu.phases import Pretrained
 from pytest_mllmu.pipeline import Pipeline
 from pytest_mllmu.report.run import PARTIAL, Run, about
+from pytest_mllmu.sampling import samples, who_leaks
 from pytest_mllmu.scoring.judge import Judged
 from pytest_mllmu.settings import Settings
 
@@ -78,6 +79,8 @@ class Record:
             seed=self.settings.seed,
             fingerprints={**self._fingerprints(), "models": keys},
             table=Table((*(self.pipeline.row(model, splits) for model, splits in rows), *self._controls())),
+            leaks=list(who_leaks(self.pipeline, rows)),
+            samples=list(samples(self.pipeline, rows, self.settings.samples)),
             findings=[self.findings[trial.id] for trial in self.pipeline.trials if trial.id in self.findings],
             verdicts=[Verdict.from_json(row) for _, row in sorted(self.verdicts, key=self._order)],
             notes=(*self._notes(paths), *self._refused(rows), *self._judged(rows)),

@@ -24,7 +24,7 @@ KEYS = (ENDPOINT_KEY,)
 """Environment variables that are secrets: no option has them, no report holds them."""
 
 _FILES = {"report", "cache", "history", "certificate", "subjects"}
-_CONCLUDED = {"table", "signals", "gates", "compare", "fail_on", "across"}
+_CONCLUDED = {"table", "signals", "samples", "gates", "compare", "fail_on", "across"}
 _PACE = {"batch", "judge_budget", "judge_price", "concurrency", "rate", "request_timeout"}
 ASIDE = frozenset(_FILES | _CONCLUDED | _PACE)
 """Options that decide no number: where files go, how the table looks, what is concluded, how fast a server is asked."""
@@ -81,6 +81,7 @@ class Settings:
     quantize: str = "no"
     attention: str = "auto"
     report: tuple[Path, ...] = ()
+    samples: int = 12
     cache: Path | None = None
     seed: int = 0
     device: str = "auto"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,16 @@ def write_responses(path: Path, responses: Iterable[Response]) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def read_responses(path: Path) -> Iterator[Response]:
-    """Raises StoreError, naming file and line, for a line that is no response."""
+def read_responses(path: Path, only: Collection[str] | None = None) -> Iterator[Response]:
+    """All, or those to the questions ``only``, for which the other lines are not parsed. Raises StoreError, naming file and line, for a line that is none."""
+    wanted = [json.dumps(question, ensure_ascii=False) for question in only] if only is not None else [""]
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
+            if not any(question in line for question in wanted):
+                continue
             try:
-                yield Response.from_line(line)
+                response = Response.from_line(line)
+                if only is None or response.question in only:
+                    yield response
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise StoreError(f"{path}, line {number}: not a response ({error})") from None

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_mllmu.analysis.comparison import Change
+from pytest_mllmu.analysis.leaks import Leaks
 from pytest_mllmu.analysis.scenarios import Findings
 from pytest_mllmu.analysis.table import Table
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.errors import StoreError
+from pytest_mllmu.report.samples import Sample
 from pytest_mllmu.scoring.factuality import LABEL
 
 SCHEMA_VERSION = 2
@@ -42,6 +44,9 @@ class Run:
     """Against a baseline, where one was given."""
     findings: list[Findings] = field(default_factory=list)
     """Of a scenario, a method each."""
+    leaks: list[Leaks] = field(default_factory=list)
+    """Who still tells what, of each row but the vanilla."""
+    samples: list[Sample] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -71,7 +76,7 @@ class Run:
             "table": self.table.to_json(),
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "changes": [change.to_json() for change in self.changes],
-            **({"findings": [found.to_json() for found in self.findings]} if self.findings else {}),
+            **{name: [one.to_json() for one in getattr(self, name)] for name in ("findings", "leaks", "samples") if getattr(self, name)},
             "notes": list(self.notes),
             "timings": _sorted(self.timings),
         }
@@ -95,6 +100,8 @@ class Run:
                 notes=tuple(row["notes"]),
                 changes=[Change.from_json(change) for change in row["changes"]],
                 findings=[Findings.from_json(found) for found in row.get("findings", [])],
+                leaks=[Leaks.from_json(found) for found in row.get("leaks", [])],
+                samples=[Sample.from_json(found) for found in row.get("samples", [])],
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(f"not a run ({error!r})") from None
