@@ -40,8 +40,8 @@ def samples(pipeline: Pipeline, rows: Asked, number: int) -> Iterator[Sample]:
         for model, splits in mine:
             for split in splits:
                 asked = {question.id: question for one, question in chosen if one == split}
-                for number, answer in _answers(pipeline, model, split, asked) if asked else ():
-                    told[number].append(answer)
+                for name, answer in _answers(pipeline, model, split, asked) if asked else ():
+                    told[name].append(answer)
         for split, question in chosen:
             yield _sample(pipeline, forget, split, question, told[question.id])
 

@@ -72,9 +72,9 @@ class Sample:
         if row["split"] not in SPLITS or row["task"] not in TASKS or row["modality"] not in MODALITIES:
             raise ValueError(f"a sample about {row['split']!r}, {row['task']!r}, {row['modality']!r}")
         answers = tuple(Answer(str(one["name"]), short(str(one["text"])), None if one["right"] is None else bool(one["right"])) for one in row["answers"])
-        kind = {key: row[key] for key in ("split", "task", "modality")}
-        texts = {key: short(str(row[key])) for key in ("person", "question", "truth")} | {"picture": sound(row["picture"])}
-        return cls(int(row["forget"]), **kind, **texts, options=tuple(short(str(one)) for one in row["options"]), answers=answers)
+        person, question, truth = (short(str(row[key])) for key in ("person", "question", "truth"))
+        options, picture = tuple(short(str(one)) for one in row["options"]), sound(row["picture"])
+        return cls(int(row["forget"]), row["split"], person, row["task"], row["modality"], question, options, truth, answers, picture)
 
 
 def short(text: str) -> str:
