@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.leaks import Leaks, leaks
-from pytest_mllmu.analysis.pairs import decided, right
+from pytest_mllmu.analysis.pairs import decided, points
 from pytest_mllmu.benchmark.profiles import Question, Split
 from pytest_mllmu.memory import Model
 from pytest_mllmu.pipeline import Pipeline
@@ -52,7 +52,7 @@ def _answers(pipeline: Pipeline, model: Model, split: Split, asked: Mapping[str,
         if score.question in asked:
             response = responses[score.question]
             text = said(asked[score.question], response.answer, response.options is not None)
-            yield score.question, Answer(model.name or model.role, text, right(score) if decided(score) else None)
+            yield score.question, Answer(model.name or model.role, text, points(score) if decided(score) else None)
 
 
 def _sample(pipeline: Pipeline, forget: int, split: Split, question: Question, answers: Sequence[Answer]) -> Sample:

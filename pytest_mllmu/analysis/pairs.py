@@ -80,6 +80,12 @@ def decided(score: Score) -> bool:
     return DECISIVE[score.task].name in score.values
 
 
+def points(score: Score) -> float:
+    """What an answer earned by its task's decisive metric, from 0 (the worst value) to 1 (the best)."""
+    metric = DECISIVE[score.task]
+    return (score.values[metric.name] - metric.worst) / (metric.best - metric.worst)
+
+
 def right(score: Score) -> bool:
     """Whether an answer earned at least half of the points of its task's decisive metric."""
     metric = DECISIVE[score.task]

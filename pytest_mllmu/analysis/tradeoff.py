@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_mllmu.analysis.gates import FORGOTTEN
-from pytest_mllmu.analysis.knowledge import Kinds, retained
+from pytest_mllmu.analysis.gates import FORGOTTEN, PEOPLE_AT_LEAST
+from pytest_mllmu.analysis.knowledge import MEMORISED, Kinds, retained
+from pytest_mllmu.analysis.statistics import NO_INTERVAL
 from pytest_mllmu.analysis.table import VIEWS, Row, View
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality, Split
 
@@ -20,16 +21,19 @@ UNIMODAL = "unimodal"
 
 @dataclass(frozen=True)
 class Extent:
-    """A share with its 95% interval, nan ends where there is none; shares below 0 and above 1 are what they are."""
+    """A share with its 95% interval and n; shares below 0 and above 1 are what they are. Of fewer than five people there is no interval (nan ends): it would
+    only say that nothing is known."""
 
     value: float
     low: float
     high: float
+    questions: int = 0
+    people: int = 0
 
     @property
     def rest(self) -> Extent:
         """What is missing to 1: forgotten, of what is left."""
-        return Extent(1 - self.value, 1 - self.high, 1 - self.low)
+        return Extent(1 - self.value, 1 - self.high, 1 - self.low, self.questions, self.people)
 
 
 Extents = Mapping[tuple[Split, View], Extent]
@@ -71,8 +75,10 @@ def extents(row: Row, vanilla: Row, oracle: Row | None) -> Extents:
         for view in VIEWS:
             kinds: Kinds = [(task, modality) for task in TASKS for modality in MODALITIES if view in (modality, "both")]
             left = retained(row, vanilla, oracle if split in FORGOTTEN else None, split, kinds)
-            if left is not None and left.memorised and not math.isnan(left.value):
-                found[split, view] = Extent(left.value, left.interval.low, left.interval.high)
+            known = left is not None and (left.memorised if left.people >= PEOPLE_AT_LEAST else left.theirs.value >= MEMORISED)
+            if left is not None and known and not math.isnan(left.value):
+                interval = left.interval if left.people >= PEOPLE_AT_LEAST else NO_INTERVAL
+                found[split, view] = Extent(left.value, interval.low, interval.high, left.questions, left.people)
     return found
 
 

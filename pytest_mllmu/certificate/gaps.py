@@ -7,32 +7,13 @@ from typing import Any
 
 from pytest_mllmu.analysis.gates import ABOUT_PEOPLE, FORGOTTEN, NAMES
 from pytest_mllmu.analysis.verdicts import count
-from pytest_mllmu.benchmark.profiles import MODALITIES, TASKS, Split
+from pytest_mllmu.benchmark.profiles import MODALITIES, TASKS
 from pytest_mllmu.certificate.evidence import asked_about, graded, rows_in
 from pytest_mllmu.certificate.findings import ROLES
 from pytest_mllmu.parsing import OURS
+from pytest_mllmu.report.untested import GENERAL, NEVER, SETS
 from pytest_mllmu.scoring.grading import title_of
 from pytest_mllmu.settings import LOCAL
-
-SETS: dict[Split, str] = {
-    "forget": "the people who were to be forgotten, as they were learned",
-    "test": "the same people in transformed pictures and paraphrased questions",
-    "retain": "the people who were to be kept",
-    "celebrity": "what the model knew before it learned the people",
-    "general": "general ability: questions about nobody",
-}
-GENERAL = "general ability beyond the questions about people (vision and language benchmarks, reasoning, safety)"
-"""What is not tested without a general set."""
-NEVER = (
-    "attacks that may bring knowledge back: quantisation, relearning on a few examples, few-shot prompts, jailbreaks, questions in a conversation",
-    "access to the weights themselves: only what the model answers, and how probable the answers are, was looked at",
-    "several requests to forget, one after the other",
-    GENERAL,
-    "other languages and wordings than those of the questions, and other facts than they ask for",
-    "other pictures of the people than those shown",
-    "how the model was made: that it learned nothing else, and that nobody else keeps one that remembers",
-)
-"""What no run of this version tests."""
 
 
 def not_tested(document: Mapping[str, Any]) -> Iterator[str]:

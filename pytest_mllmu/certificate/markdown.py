@@ -9,9 +9,9 @@ from typing import Any
 from tabulate import tabulate
 
 from pytest_mllmu.analysis.gates import Gate
-from pytest_mllmu.certificate.gaps import SETS
 from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES
 from pytest_mllmu.report.markdown import escape
+from pytest_mllmu.report.untested import SETS
 from pytest_mllmu.scoring.metrics import METRICS, TABLE_METRICS
 
 TITLES = {"candidate": "The model on trial", "vanilla": "The model before forgetting (vanilla)", "oracle": "A model that never saw the people (oracle)"}

@@ -157,7 +157,7 @@ def legend(run: Run, forms: tuple[Form, ...] = (TABLE,)) -> list[str]:
     return lines + list(run.notes)
 
 
-def _candidates(run: Run) -> list[tuple[str, int, list[Verdict]]]:
+def candidates(run: Run) -> list[tuple[str, int, list[Verdict]]]:
     """Method, share of people to forget and verdicts of each candidate, in their order."""
     found: dict[tuple[str, int], list[Verdict]] = {}
     for verdict in run.verdicts:
@@ -168,7 +168,7 @@ def _candidates(run: Run) -> list[tuple[str, int, list[Verdict]]]:
 def headlines(run: Run) -> list[str]:
     """``GA: holds 36% [18, 53] of what vanilla knew of the people to forget, keeps 54% [50, 57] of what vanilla knew of the others``, a candidate a line."""
     lines = []
-    for method, forget, verdicts in _candidates(run):
+    for method, forget, verdicts in candidates(run):
         own = {verdict.gate: verdict for verdict in verdicts if verdict.person is None}
         sets = (("holds", "forget", "the people to forget"), ("keeps", "retain", "the others"), ("keeps", "general", "general skills"))
         parts = [
@@ -188,7 +188,7 @@ def headlines(run: Run) -> list[str]:
 def remembered(run: Run) -> list[str]:
     """Who of the people to forget is still known, and what of: a line a candidate, and one a person under it."""
     lines = []
-    for method, _, verdicts in _candidates(run):
+    for method, _, verdicts in candidates(run):
         own = [verdict for verdict in verdicts if verdict.person is not None]
         known = [verdict for verdict in own if verdict.status == "fail"]
         if known:

@@ -39,11 +39,11 @@ PICTURE = 60_000
 
 @dataclass(frozen=True)
 class Answer:
-    """Of the row ``name``; ``right``: whether it earned at least half of the points, None where nobody graded it."""
+    """Of the row ``name``; ``points``: how much of it is right, from 0 to 1 by the decisive metric of its task, None where nobody graded it."""
 
     name: str
     text: str
-    right: bool | None
+    points: float | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Sample:
 
     def to_json(self) -> dict[str, Any]:
         row = {part.name: getattr(self, part.name) for part in fields(self)}
-        answers = [{"name": answer.name, "text": answer.text, "right": answer.right} for answer in self.answers]
+        answers = [{"name": answer.name, "text": answer.text, "points": answer.points} for answer in self.answers]
         return row | {"options": list(self.options), "answers": answers}
 
     @classmethod
@@ -71,7 +71,7 @@ class Sample:
         """Raises KeyError, TypeError, AttributeError or ValueError for what is none, a set or task that does not exist among it."""
         if row["split"] not in SPLITS or row["task"] not in TASKS or row["modality"] not in MODALITIES:
             raise ValueError(f"a sample about {row['split']!r}, {row['task']!r}, {row['modality']!r}")
-        answers = tuple(Answer(str(one["name"]), short(str(one["text"])), None if one["right"] is None else bool(one["right"])) for one in row["answers"])
+        answers = tuple(Answer(str(one["name"]), short(str(one["text"])), None if one["points"] is None else float(one["points"])) for one in row["answers"])
         person, question, truth = (short(str(row[key])) for key in ("person", "question", "truth"))
         options, picture = tuple(short(str(one)) for one in row["options"]), sound(row["picture"])
         return cls(int(row["forget"]), row["split"], person, row["task"], row["modality"], question, options, truth, answers, picture)

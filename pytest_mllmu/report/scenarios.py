@@ -14,6 +14,7 @@ from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 
 TITLES: dict[Split, str] = {"forget": "forget", "test": "test", "retain": "retain", "celebrity": "celebrity", "general": "general"}
 SIDES: dict[Modality, str] = {"multimodal": "image", "unimodal": "text"}
+CURVE = "curve over the requests"
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -78,7 +79,7 @@ def lines(found: Findings) -> Iterator[str]:
     steps = found.states[: len(found.matrix)]  # the controls follow
     if len(steps) > 1:
         parts = [f"{TITLES[split]} {curve([state.sets[split].value for state in steps if split in state.sets])}" for split in SPLITS if split in steps[0].sets]
-        yield f"curve over the requests, from all that was known: {'  '.join(parts)}"
+        yield f"{CURVE}, from all that was known: {'  '.join(parts)}"
     yield from found.says
 
 
