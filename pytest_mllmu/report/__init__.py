@@ -11,7 +11,7 @@ from pytest_mllmu.errors import SettingsError, did_you_mean
 if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
 
-SUFFIXES = (".json", ".jsonl", ".md")
+SUFFIXES = (".json", ".jsonl", ".md", ".html")
 
 
 def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals: bool = False) -> None:
@@ -34,5 +34,9 @@ def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals
         from pytest_mllmu.report.markdown import write_markdown
 
         write_markdown(run, path, signals)
+    elif suffix == ".html":
+        from pytest_mllmu.report.html import write_html
+
+        write_html(run, path)
     else:
         raise SettingsError(f"{path}: a report ends in one of {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}")

@@ -313,7 +313,8 @@ def guards(run: Run) -> tuple[list[str], list[tuple[str, list[tuple[str, str]]]]
 
 def facts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """Settings, versions, fingerprints and the policy, as names and text."""
-    whole: dict[str, Any] = {"settings": run.settings, "policy": run.policy, "versions": run.versions, "fingerprints": run.fingerprints}
+    row = run.to_json()  # in the order in which a stored run has them
+    whole: dict[str, Any] = {name: row[name] for name in ("settings", "policy", "versions", "fingerprints")}
     return [(title, [(str(name), _text(value)) for name, value in part.items()]) for title, part in whole.items()]
 
 
