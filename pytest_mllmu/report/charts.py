@@ -61,13 +61,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Panel:
-    """``bounds``: what the policy asks for, as lines (x, then y)."""
+    """``bounds``: what the policy asks for, as lines (x, then y). ``paths``: one method from the smallest share of people to forget to the largest."""
 
     title: str
     x: Scale
     y: Scale
     marks: tuple[Mark, ...]
     bounds: tuple[float | None, float | None]
+    paths: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,13 @@ def _ends(extent: Extent, scale: Scale) -> tuple[float, float]:
     return (scale(extent.low), scale(extent.high)) if not math.isnan(extent.low) else (scale(extent.value),) * 2
 
 
-def tradeoff(points: Sequence[Point], numbers: Mapping[tuple[str, int, str], int], bounds: Callable[[Split], float | None]) -> list[Panel]:
-    """Forgotten on x, kept on y: a panel each for the retain set, the celebrities and general ability, as far as they were asked."""
+def tradeoff(
+    points: Sequence[Point], numbers: Mapping[tuple[str, int, str], int], bounds: Callable[[Split], float | None], ratios: bool = False
+) -> list[Panel]:
+    """Forgotten on x, kept on y: a panel each for the retain set, the celebrities and general ability, as far as they were asked.
+
+    ``ratios``: the points are about several shares of people to forget; labels say which, and those of one method are joined by a line.
+    """
     panels = []
     for split in SPLITS[2:]:
         shown = [(point, gone, kept) for point in points if (gone := point.forgotten()) and (kept := point.kept(split))]
@@ -159,12 +165,22 @@ def tradeoff(points: Sequence[Point], numbers: Mapping[tuple[str, int, str], int
         marks = []
         for (point, gone, kept), place, where in zip(shown, places, labels, strict=True):
             number = label(point, numbers)
-            says = f"{point.row.title}: forgot {percent(gone)} of what vanilla knew of the forget set, keeps {percent(kept)} of {split}"
-            marks.append(Mark(*place, _ends(gone, x), _ends(kept, y), number, *where, tone(number), point.trained == "unimodal", says))
+            share = f" ({point.row.forget}%)" if ratios else ""
+            says = f"{point.row.title}{share}: forgot {percent(gone)} of what vanilla knew of the forget set, keeps {percent(kept)} of {split}"
+            told = f"{number}·{point.row.forget}" if ratios and number != LETTERS["vanilla"] else number
+            marks.append(Mark(*place, _ends(gone, x), _ends(kept, y), told, *where, tone(number), point.trained == "unimodal", says))
         allowed, asked = bounds("forget"), bounds(split)
         lines = x(1 - allowed) if allowed is not None else None, y(asked) if asked is not None else None
-        panels.append(Panel(SPLIT_TITLES[split], x, y, tuple(marks), lines))
+        paths = _paths([point for point, _, _ in shown], marks) if ratios else ()
+        panels.append(Panel(SPLIT_TITLES[split], x, y, tuple(marks), lines, tuple(paths)))
     return panels
+
+
+def _paths(points: Sequence[Point], marks: Sequence[Mark]) -> Iterable[tuple[int, str]]:
+    for title in dict.fromkeys(point.row.title for point in points):
+        mine = [mark for point, mark in sorted(zip(points, marks, strict=True), key=lambda pair: pair[0].row.forget) if point.row.title == title]
+        if len(mine) > 1:
+            yield mine[0].tone, "M" + " L".join(f"{mark.x} {mark.y}" for mark in mine)
 
 
 def _apart(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

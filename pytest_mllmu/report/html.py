@@ -45,6 +45,7 @@ def render(run: Run) -> str:
             verdict=sentence(run),
             phrases=PHRASES,
             parts=parts,
+            overview=list(page.overview(run)),
             found=found,
             guards=page.guards(run),
             changes=list(lines(run.changes)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,8 +134,31 @@ def parts(run: Run) -> Iterator[Part]:
         yield part(run, block)
 
 
+def numbered(rows: Iterable[Row]) -> dict[tuple[str, int, str], int]:
+    """A number for each method, whatever share of people it was to forget."""
+    titles = dict.fromkeys(row.title for row in rows if row.name not in charts.LETTERS)
+    order = {title: nth for nth, title in enumerate(titles, 1)}
+    return {(row.name, row.forget, row.title): order[row.title] for row in rows if row.title in order}
+
+
+def overview(run: Run) -> Iterator[tuple[str, list[charts.Panel], list[tuple[str, int, str]]]]:
+    """Where the same model was to forget several shares of people: all of them in one picture, with its legend (label, tone, title)."""
+    groups: dict[str, list[Block]] = {}
+    for block in blocks(run):
+        groups.setdefault(block.title.replace(f"({block.rows[0].forget}% Forget)", ""), []).append(block)
+    for name, group in groups.items():
+        if len({block.rows[0].forget for block in group}) < 2:
+            continue
+        rows = tuple(row for block in group for row in block.rows)
+        numbers, dots = numbered(rows), [point for block in group for point in points(block.rows)]
+        vanilla = next((point for point in dots if point.row.name == "vanilla"), None)
+        dots = [point for point in dots if point.row.name != "vanilla" or point is vanilla]  # which is the same everywhere: all is kept, nothing forgotten
+        legend = {str(number): (str(number), charts.tone(str(number)), title) for (_, _, title), number in numbers.items()}
+        yield name, charts.tradeoff(dots, numbers, lambda split: _bound(run, split), ratios=True), list(legend.values())
+
+
 def part(run: Run, block: Block) -> Part:
-    numbers = {(row.name, row.forget, row.title): nth for nth, row in enumerate((row for row in block.rows if row.name not in charts.LETTERS), 1)}
+    numbers = numbered(block.rows)
     dots = points(block.rows)
     sides = (charts.modality(dots, numbers, split) for split in ("forget", "retain"))
     splits = tuple(split for split in SHOWN if any(cell.split == split for row in block.rows for cell in row.cells))

@@ -17,7 +17,7 @@ from pytest_mllmu.analysis.tradeoff import points
 from pytest_mllmu.analysis.verdicts import Status, Verdict, verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality, Picture, Question, Split
 from pytest_mllmu.errors import DataError
-from pytest_mllmu.report import charts
+from pytest_mllmu.report import charts, page
 from pytest_mllmu.report.samples import LONGEST, SIDE, Sample, draw, drawn, said, sound
 from pytest_mllmu.report.standing import sentence, standings
 from pytest_mllmu.report.untested import GENERAL, NEVER, REQUESTS, untested
@@ -200,3 +200,14 @@ def test_modalities_and_curves() -> None:
     assert all(len(line.points) == 4 for line in curves.lines)
     assert all("[" not in says for line in curves.lines if line.label == "Forget" for _, _, says in line.points)  # of two people there is no interval
     assert charts.curves(replace(findings(""), matrix=())) is None
+
+
+def test_several_shares_are_in_one_picture() -> None:
+    run = rich()
+    rows = [replace(row, forget=share, name=f"{row.name}.{share}" if row.on_trial else row.name) for share in (5, 15) for row in run.table.rows]
+    (found,) = page.overview(replace(run, table=replace(run.table, rows=tuple(rows))))
+    _, panels, legend = found
+    assert [mark.label for mark in panels[0].marks] == ["V", "O·5", "1·5", "O·15", "1·15"]
+    assert len(panels[0].paths) == 2  # the oracle's and the method's
+    assert legend == [("1", 1, "GA ")]
+    assert list(page.overview(run)) == []
