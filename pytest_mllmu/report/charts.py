@@ -161,7 +161,7 @@ def tradeoff(
             continue
         x, y = _axis((gone for _, gone, _ in shown), LEFT, WIDTH - RIGHT), _axis((kept for _, _, kept in shown), HEIGHT - BOTTOM, TOP)
         places = [(x(gone.value), y(kept.value)) for _, gone, kept in shown]
-        labels = _apart(places)
+        labels = _apart(places, 6 if ratios else 0)
         marks = []
         for (point, gone, kept), place, where in zip(shown, places, labels, strict=True):
             number = label(point, numbers)
@@ -183,11 +183,15 @@ def _paths(points: Sequence[Point], marks: Sequence[Mark]) -> Iterable[tuple[int
             yield mine[0].tone, "M" + " L".join(f"{mark.x} {mark.y}" for mark in mine)
 
 
-def _apart(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """A place for the label of each point, where it covers other points and labels least: around it, near before far."""
+def _apart(places: Sequence[tuple[float, float]], wider: float) -> list[tuple[float, float]]:
+    """A place for the label of each point, where it covers other points and labels least: around it, near before far. ``wider``: how much longer labels are."""
     taken: list[tuple[float, float]] = []
     for x, y in places:
-        around = [(x + r * math.cos(turn), y - r * math.sin(turn)) for r in (13, 21, 30) for turn in (math.pi * step / 6 for step in (1, 3, 5, 7, 9, 11))]
+        around = [
+            (x + r * math.cos(turn), y - r * math.sin(turn))
+            for r in (13 + wider, 21 + wider, 30 + wider)
+            for turn in (math.pi * step / 6 for step in (1, 3, 5, 7, 9, 11))
+        ]
         inside = [(a, b) for a, b in around if LEFT + 6 < a < WIDTH - RIGHT - 4 and TOP + 6 < b < HEIGHT - BOTTOM - 4] or around
         others = [place for place in places if place != (x, y)] + taken
         best = max(inside, key=lambda spot: min(14.0, min((math.dist(spot, other) for other in others), default=14.0)) - math.dist(spot, (x, y)) / 20)

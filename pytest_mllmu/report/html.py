@@ -35,17 +35,17 @@ def render(run: Run) -> str:
     style, script = (files("pytest_mllmu.report").joinpath("templates", name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     parts = list(page.parts(run))
-    found = list(page.found(run))
+    found, overview = list(page.found(run)), list(page.overview(run))
     return (
         _environment()
         .get_template("report.html")
         .render(
             run=run,
-            title=parts[0].title if parts else run.benchmark_name,
+            title=page.title(run, parts, [name for name, _, _ in overview]),
             verdict=sentence(run),
             phrases=PHRASES,
             parts=parts,
-            overview=list(page.overview(run)),
+            overview=overview,
             found=found,
             guards=page.guards(run),
             changes=list(lines(run.changes)),

@@ -145,7 +145,7 @@ def overview(run: Run) -> Iterator[tuple[str, list[charts.Panel], list[tuple[str
     """Where the same model was to forget several shares of people: all of them in one picture, with its legend (label, tone, title)."""
     groups: dict[str, list[Block]] = {}
     for block in blocks(run):
-        groups.setdefault(block.title.replace(f"({block.rows[0].forget}% Forget)", ""), []).append(block)
+        groups.setdefault(block.title.replace(f" ({block.rows[0].forget}% Forget)", ""), []).append(block)
     for name, group in groups.items():
         if len({block.rows[0].forget for block in group}) < 2:
             continue
@@ -360,3 +360,8 @@ def contents(made: Sequence[Part], scenario: Sequence[Found], run: Run) -> Itera
     yield from [("scenario", "scenario")] if scenario else []
     yield from [("guards", "guards"), ("untested", "not tested"), ("verdicts", "verdicts")] if run.verdicts else [("untested", "not tested")]
     yield ("settings", "how it was made")
+
+
+def title(run: Run, made: Sequence[Part], groups: Sequence[str]) -> str:
+    """That of the only block, or of the only model that was to forget several shares of people."""
+    return made[0].title if len(made) == 1 else groups[0] if len(groups) == 1 else run.benchmark_name

@@ -117,4 +117,4 @@ def _names(group: Sequence[Standing], found: Sequence[Standing]) -> str:
 
 
 def _named(one: Standing, found: Sequence[Standing]) -> str:
-    return f"{one.method}, {one.forget}%" if len({other.forget for other in found}) > 1 else one.method
+    return f"{one.method} ({one.forget}%)" if len({other.forget for other in found}) > 1 else one.method
