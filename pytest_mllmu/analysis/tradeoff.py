@@ -20,16 +20,18 @@ UNIMODAL = "unimodal"
 
 @dataclass(frozen=True)
 class Extent:
-    """A share with its 95% interval, nan ends where there is none; shares below 0 and above 1 are what they are."""
+    """A share with its 95% interval, nan ends where there is none, and its n; shares below 0 and above 1 are what they are."""
 
     value: float
     low: float
     high: float
+    questions: int = 0
+    people: int = 0
 
     @property
     def rest(self) -> Extent:
         """What is missing to 1: forgotten, of what is left."""
-        return Extent(1 - self.value, 1 - self.high, 1 - self.low)
+        return Extent(1 - self.value, 1 - self.high, 1 - self.low, self.questions, self.people)
 
 
 Extents = Mapping[tuple[Split, View], Extent]
@@ -72,7 +74,7 @@ def extents(row: Row, vanilla: Row, oracle: Row | None) -> Extents:
             kinds: Kinds = [(task, modality) for task in TASKS for modality in MODALITIES if view in (modality, "both")]
             left = retained(row, vanilla, oracle if split in FORGOTTEN else None, split, kinds)
             if left is not None and left.memorised and not math.isnan(left.value):
-                found[split, view] = Extent(left.value, left.interval.low, left.interval.high)
+                found[split, view] = Extent(left.value, left.interval.low, left.interval.high, left.questions, left.people)
     return found
 
 
