@@ -78,7 +78,7 @@ def _table(run: Run, found: list[Block], modality: Modality, form: Form) -> Iter
     whole = Block("", tuple(row for block in found for row in block.rows))  # the columns are those of all blocks
     groups = form.groups(whole)
     width = 1 + sum(len(metrics) for _, metrics in groups)
-    yield from [r"\begin{table*}[t]", r"\centering", r"\resizebox{\textwidth}{!}{%"]
+    yield from [r"\begin{table*}[t]", r"\centering", r"\setlength{\tabcolsep}{3pt}", r"\resizebox{\textwidth}{!}{%"]
     yield r"\begin{tabular}{l" + "".join(" " + "r" * len(metrics) for _, metrics in groups) + "}"
     yield r"\toprule"
     yield " & ".join(["", *(rf"\multicolumn{{{len(metrics)}}}{{c}}{{{escape(SPLIT_TITLES[split])}}}" for split, metrics in groups)]) + r" \\"
@@ -89,8 +89,10 @@ def _table(run: Run, found: list[Block], modality: Modality, form: Form) -> Iter
         yield rf"\multicolumn{{{width}}}{{c}}{{{escape(block.title)}}} \\"
         yield r"\midrule"
         for row in block.rows:
-            cells = [_cell(block, form, row, split, modality, metric) for split, metrics in groups for metric in metrics]
-            yield " & ".join([escape(row.title), *cells]) + r" \\"
+            numbers, halves = zip(*(_cell(block, form, row, split, modality, metric) for split, metrics in groups for metric in metrics), strict=True)
+            yield " & ".join([escape(row.title), *numbers]) + r" \\"
+            if any(halves):
+                yield " & ".join(["", *halves]) + r" \\"
     yield from [r"\bottomrule", r"\end{tabular}}"]
     yield rf"\caption{{{_caption(run, found, modality, form)}}}"
     yield rf"\label{{tab:mllmu-{modality}{'-probabilities' if form is SIGNALS else ''}}}"
@@ -104,13 +106,14 @@ def _rules(widths: list[int]) -> Iterator[str]:
         start += wide
 
 
-def _cell(block: Block, form: Form, row: Row, split: Split, modality: Modality, metric: Metric) -> str:
+def _cell(block: Block, form: Form, row: Row, split: Split, modality: Modality, metric: Metric) -> tuple[str, str]:
+    """The number, and half its interval, which stands under it: 16 columns leave no room beside."""
     cell = row.cell(split, modality, metric.name)
     if cell is None:
-        return "--"
+        return "--", ""
     half = metric.show_half(cell.low, cell.high)
     number = MARKS[form.rank(block, row, split, modality, metric)] % escape(metric.show(cell.value))
-    return f"{number} {{\\tiny {escape(half)}}}" if half else number
+    return number, f"{{\\scriptsize {escape(half)}}}" if half else ""
 
 
 def _caption(run: Run, found: list[Block], modality: Modality, form: Form) -> str:
@@ -120,5 +123,5 @@ def _caption(run: Run, found: list[Block], modality: Modality, form: Form) -> st
     lines += [f"{block.title}: {line}" if len(found) > 1 else line for block in found for line in counts(block, modality, form)]
     lines += [line for block in found for line in (unparseable(block) if form is TABLE else [])]
     marks = "*: best, +: second best"
-    lines += [line.replace(marks, "Bold: best, underlined: second best") for line in legend(run, (form,)) if form.marked or not line.startswith(marks)]
-    return ". ".join(escape(line) for line in lines) + "."
+    lines += [line.replace(marks, "bold: best, underlined: second best") for line in legend(run, (form,)) if form.marked or not line.startswith(marks)]
+    return "; ".join(escape(line) for line in lines) + "."

@@ -10,14 +10,13 @@ from typing import Any
 
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.options import OPTIONS
-from pytest_mllmu.parsing import LISTS, REPORTS
+from pytest_mllmu.parsing import LISTS
 from pytest_mllmu.report.grid import WIDTH, width, wrap
 from pytest_mllmu.report.run import PARTIAL, Run
+from pytest_mllmu.report.terminal import BOOK
 from pytest_mllmu.settings import Settings
 
 FLAGS = {option.name: option.flag for option in OPTIONS}
-BOOK = "run.html" if ".html" in REPORTS else "run.md"
-"""A report to read."""
 PEOPLE_ENOUGH = 25
 """The paper's smallest forget set: with as many, most gates can be decided."""
 SHARE, PROFILES = 15, 500
@@ -171,7 +170,7 @@ def _few(seen: Seen) -> Step | None:
 
 
 def _unwritten(seen: Seen) -> Step | None:
-    return None if seen.settings.report else Step("decimals, every interval and what was asked, in one file:", {"report": BOOK})
+    return None if seen.settings.report else Step("decimals, every interval and what was asked, in one file:", {"report": f"run{BOOK}"})
 
 
 def _baseline(seen: Seen) -> Step | None:

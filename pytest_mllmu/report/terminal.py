@@ -47,8 +47,10 @@ BAR = "|"
 MARKS = {"best": "*", "second": "+", "": " "}
 SHORT = {"Class.": "Acc.", "ROUGE-L": "R-L", "Fact.": "Fact"}
 """Titles of columns, where those of the paper are wider than the numbers."""
-OTHERS = [suffix for suffix in REPORTS if suffix not in (".html", ".jsonl")]
-MORE = f"whole numbers here: decimals, every interval and what was asked: --mllmu-report=run{'.html' if '.html' in REPORTS else '.md'} ({' '.join(OTHERS)})"
+BOOK = next(suffix for suffix in (".html", ".md") if suffix in REPORTS)
+"""The format of a report to read."""
+OTHERS = " ".join(suffix for suffix in REPORTS if suffix not in (BOOK, ".jsonl"))
+MORE = f"whole numbers here; decimals, every interval and more: --mllmu-report=run{BOOK} ({OTHERS})"
 
 
 def render(run: Run, show: Show = "both", signals: bool = False, more: bool = True) -> str:
