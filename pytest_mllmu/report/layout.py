@@ -146,17 +146,19 @@ def unparseable(block: Block) -> list[str]:
     return [f"unparseable answers (counted as wrong): {', '.join(parts)}"] if parts else []
 
 
-HALF = "±: half the width of the 95% interval over people, which ends where the scale ends"
-
-
 def legend(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False) -> list[str]:
     """What the numbers mean; ends with the notes of the run. ``short``: of the whole numbers of a terminal, under titles that are as short."""
     ranked = any(block.ranked for block in blocks(run))
     lines = ["*: best, +: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)"] if ranked else []
     if short:
-        lines += [f"Acc. (multiple choice) and Cloze: % right; R-L: ROUGE-L; Fact (1 to 10): {run.judge}", f"{HALF} (100 ±17 is 66 to 100)"]
+        lines += [
+            f"Acc. (multiple choice) and Cloze: % right; R-L: ROUGE-L; Fact (1 to 10): {run.judge}",
+            "±: half the 95% interval over people, which ends where the scale ends (100 ±17 is 66 to 100)",
+        ]
     else:
-        lines += [f"{HALF} (100.0% ±16.9 is 66 to 100); Fact. (1 to 10): {run.judge}"]
+        lines.append(
+            f"±: half the width of the 95% interval over people, which ends where the scale ends (100.0% ±16.9 is 66 to 100); Fact. (1 to 10): {run.judge}"
+        )
     lines += [note for form in forms for note in form.notes]
     if run.synthetic:
         lines.append(SYNTHETIC)

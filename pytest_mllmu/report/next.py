@@ -154,14 +154,14 @@ def _rate(seen: Seen, verdict: Verdict, found: tuple[str, float], factor: float,
 
 def _few(seen: Seen) -> Step | None:
     """More people, and where their number is fixed an oracle (docs/verdicts.md)."""
-    chosen, unsure = seen.settings, [one for one in seen.verdicts("inconclusive") if one.gate != "guard.reference"]
+    chosen, unsure = seen.settings, seen.verdicts("inconclusive")
     asked = max((one.people for one in seen.run.verdicts if one.gate.startswith("forget.")), default=0)
     if len(unsure) <= UNSURE * len(seen.run.verdicts) or asked >= PEOPLE_ENOUGH or chosen.scenario == "pretrained":
         return None
     handed = chosen.endpoint is not None or chosen.candidate not in ("base", "vanilla", "oracle") or chosen.oracle not in ("auto", "build")
-    why = f"{len(unsure)} of {len(seen.run.verdicts)} verdicts are inconclusive, about {asked} people:"
+    why = f"{len(unsure)} of {len(seen.run.verdicts)} verdicts are inconclusive, about {asked} people to forget:"
     if not handed and max(chosen.forget) < SHARE and (chosen.data == "synthetic" or Path(chosen.data).suffix.lower() in LISTS):
-        return Step(f"{why} more people to forget help", {"forget": str(SHARE)})
+        return Step(f"{why} more of them help", {"forget": str(SHARE)})
     if not handed and chosen.vanilla is None and chosen.data == "synthetic" and chosen.profiles < PROFILES:
         return Step(f"{why} a larger benchmark helps", {"profiles": str(min(PROFILES, 2 * chosen.profiles))})
     if chosen.oracle == "auto" and not chosen.baseless and not any(row.name == "oracle" for row in seen.run.table.rows):
