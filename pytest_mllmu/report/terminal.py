@@ -239,9 +239,10 @@ def persons(run: Run) -> Iterator[Line]:
         if not own:
             continue
         several = f" ({forget}%)" if len({verdict.forget for verdict in run.verdicts}) > 1 else ""
-        yield from ((part, "") for part in wrap(f"{method}{several}: {known(own)}; left of what vanilla knew of each:", rest="   "))
+        shade = "red" if any(one.status == "fail" for one in own) else ""
+        yield from ((part, shade) for part in wrap(f"{method}{several}: {known(own)}; left of what vanilla knew of each:", rest="   "))
         shares = ["-" if math.isnan(one.value) else f"{one.value:.0%}{shown(Interval(one.low, one.high))}" for one in own]
-        names = [wrap(str(one.person), 24, most=1)[0] for one in own]
+        names = [(wrap(str(one.person), 24, most=1) or ["-"])[0] for one in own]
         first, second = max(map(width, names)), max(map(width, shares))
         for one, name, share in zip(own, names, shares, strict=True):
             said = f"{right(share, second)}  n = {one.questions}  {one.status}"

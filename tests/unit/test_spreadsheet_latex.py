@@ -66,9 +66,13 @@ def test_a_number_that_is_none_is_empty() -> None:
     assert [read(run)[0][key] for key in ("value", "low")] == ["", ""]
 
 
+PLAIN = make_run()
+
+
 @given(title=st.text(), start=st.sampled_from(["", "=", "+", "-", "@", "\t", "\r", "\n="]))
 def test_no_text_is_a_formula(title: str, start: str) -> None:
-    rows = read(make_run(title=start + title))
+    vanilla, ga = PLAIN.table.rows
+    rows = read(replace(PLAIN, table=Table((vanilla, replace(ga, title=start + title, cells=ga.cells[:1])))))
     assert {tuple(row) for row in rows} == {COLUMNS}
     titles = {row["title"] for row in rows if row["method"] == "ga"}
     assert len(titles) == 1

@@ -89,6 +89,7 @@ def test_the_table_of_the_paper_is_one_and_has_all_numbers() -> None:
     assert all(re.fullmatch(r"±(\d+|\.\d\d|\d?\.\d)", half) for line in halves for half in line)
 
 
+PLAIN = make_run()
 UNITS = {"percent": (0, 1), "share": (0, 1), "probability": (0, 1), "points": (1, 10)}
 
 
@@ -102,9 +103,8 @@ def test_any_numbers_are_aligned_and_whole(data: st.DataObject) -> None:
             one = st.floats(low, high) | st.just(math.nan) | st.sampled_from([low, high, -1.0, 0.995, 9.96])
             value, half = data.draw(one), data.draw(st.floats(0, (high - low) / 2) | st.just(math.nan))
             cells.append(Cell(metric.name, split, "multimodal", value, value - half, value + half, 9, 9, 0.0))
-    run = make_run()
     titles = data.draw(st.lists(st.text(min_size=1), min_size=1, max_size=3))
-    run.table = Table(tuple(Row(f"m{number}", title, tuple(cells)) for number, title in enumerate(titles)))
+    run = replace(PLAIN, table=Table(tuple(Row(f"m{number}", title, tuple(cells)) for number, title in enumerate(titles))))
     (table,) = tables(terminal.render(run, "multimodal"))
     assert len(bars(table)) == 1
     assert max(map(width, table)) <= WIDTH
@@ -192,7 +192,7 @@ def test_everybody_is_listed_the_best_known_first_when_asked_for() -> None:
     assert [line for line, _ in plain if "001" in line] == []
     first = next(at for at, (line, _) in enumerate(verbose) if "people are still known" in line)
     assert verbose[first : first + 4] == [
-        ("GA: 1 of 3 people are still known; left of what vanilla knew of each:", ""),
+        ("GA: 1 of 3 people are still known; left of what vanilla knew of each:", "red"),
         ("  003  90% [70, 110]  n = 36  fail: birthplace (image + text); hobby (text)", "red"),
         ("  001    20% [0, 40]  n = 36  pass", "green"),
         ("  002              -  n = 36  inconclusive", "yellow"),
