@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_mllmu.analysis.table import Table, build_row
@@ -69,6 +69,7 @@ def test_a_number_that_is_none_is_empty() -> None:
 PLAIN = make_run()
 
 
+@settings(max_examples=40)
 @given(title=st.text(), start=st.sampled_from(["", "=", "+", "-", "@", "\t", "\r", "\n="]))
 def test_no_text_is_a_formula(title: str, start: str) -> None:
     vanilla, ga = PLAIN.table.rows

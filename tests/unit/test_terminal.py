@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_mllmu.analysis.gates import PERSONS
@@ -93,6 +93,7 @@ PLAIN = make_run()
 UNITS = {"percent": (0, 1), "share": (0, 1), "probability": (0, 1), "points": (1, 10)}
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_numbers_are_aligned_and_whole(data: st.DataObject) -> None:
     """Also negative ones, and none at all."""
