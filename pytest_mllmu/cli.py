@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(lines: Iterable[str], where: TextIO | None = None) -> None:
     """Lines that files of others, or their names, are part of."""
-    from pytest_mllmu.report.terminal import printable
+    from pytest_mllmu.report.grid import printable
 
     for line in lines:
         print(printable(line), file=where)

@@ -17,7 +17,7 @@ POLICIES = ("default", "strict", "acceptance", "mmunlearner", "off")
 FAIL_ON = ("forget.*:+2", "test.*:+2", "retain.*:-2", "celebrity.*:-2", "general.*:-2")
 """What is a regression unless the user says it: two points remembered again, or lost."""
 MAY_DIFFER = ("data", "seed", "dialect", "judge", "people")
-REPORTS = (".json", ".jsonl", ".md", ".html")
+REPORTS = (".json", ".jsonl", ".md", ".html", ".csv", ".tex")
 LISTS = (".csv", ".jsonl")
 LABELS = ("answer", "upstream")
 DTYPES = ("auto", "float32", "bfloat16", "float16")

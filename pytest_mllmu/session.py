@@ -57,6 +57,7 @@ class Session:
         self.run: Run | None = None
         self.said: list[str] = []
         self.broken = False  # the run could not be put together, which is said already
+        self.cut_short = False
         config.stash[pipeline_key] = self.pipeline
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             # A project that sets the method in its ini file or its environment runs its own tests as well; who names it on the command line means the sets.
@@ -214,7 +215,7 @@ class Session:
                 self.said.append("mllmu: no certificate written: no gate was judged")
             return
         try:
-            cut_short = self.run is None
+            self.cut_short = self.run is None
             if self.run is None:
                 self.run = self.record.run(time.monotonic() - self.started)
                 if self.settings.compare:
@@ -223,7 +224,7 @@ class Session:
                 self._write(path)
             self.said += publish(self.run, self.settings)
             if self.settings.certificate is not None:
-                self._certify(self.settings.certificate, cut_short)
+                self._certify(self.settings.certificate)
         except MllmuError as error:
             self.said.append(f"mllmu: {error}")
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -239,31 +240,43 @@ class Session:
         if self.pipeline.judge is not None and (spent := self.pipeline.judge.spent()):
             yield f"mllmu: {spent}"
 
-    def _certify(self, path: Path, cut_short: bool) -> None:
+    def _certify(self, path: Path) -> None:
         """Raises StoreError when nothing can be certified: whoever asks for a certificate must not take its absence for a good sign."""
         from pytest_mllmu.certifying import certify
 
-        if cut_short:
+        if self.cut_short:
             raise StoreError("no certificate written: the run was cut short")
         assert self.run is not None
         self.said.append(certify(self.record, self.run, path))
 
     def summary(self, reporter: pytest.TerminalReporter) -> None:
+        """Our section; ``-q`` is a few lines without a heading, for scripts, and ``-qq`` only what went wrong or was written."""
+        verbosity = self.config.get_verbosity()
         if self.run is not None:
-            from pytest_mllmu.report.terminal import conclusions, render, scenarios
-
-            reporter.section("MLLMU-Bench", sep="=")
-            reporter.write_line(render(self.run, self.settings.table, self.settings.signals == "yes"))
-            for line in scenarios(self.run):
-                reporter.write_line(line)
-            for line, colour in conclusions(self.run, MOST if self.config.get_verbosity() <= 0 else None):
-                reporter.write_line(line, **({colour: True} if colour else {}))
-            for line, colour in self.baseline.lines(self.run):
-                reporter.write_line(line, **({colour: True} if colour else {}))
+            self._section(self.run, reporter, verbosity)
         if self.config.getoption("collectonly"):
             show_gates(self.policy, reporter)
-        for line in [*self.said, *self._spent()]:
+        for line in [*self.said, *(self._spent() if verbosity > -2 else ())]:
             reporter.write_line(line)
+        if self.run is not None and verbosity >= 0 and not self.cut_short:
+            from pytest_mllmu.report.next import next_step
+
+            for line in next_step(self.run, self.settings, [str(part) for part in self.config.invocation_params.args], verbosity):
+                reporter.write_line(line)
+
+    def _section(self, run: Run, reporter: pytest.TerminalReporter, verbosity: int) -> None:
+        from pytest_mllmu.report.grid import wrap
+        from pytest_mllmu.report.terminal import section
+
+        if verbosity >= 0:
+            reporter.section("MLLMU-Bench", sep="=")
+        chosen, written = self.settings, any(path.suffix.lower() != ".jsonl" for path in self.settings.report)
+        for line, colour in section(run, chosen.table, chosen.signals == "yes", verbosity, not written, MOST):
+            reporter.write_line(line, **({colour: True} if colour else {}))
+        for line, colour in self.baseline.lines(run) if verbosity > -2 else ():
+            if verbosity >= 0 or colour == "red":
+                for part in wrap(line, rest="     ", whole=True) if verbosity >= 0 else [line]:
+                    reporter.write_line(part, **({colour: True} if colour else {}))
 
 
 def _handed_in(settings: Settings) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mllmu.errors import StoreError
-from pytest_mllmu.report.terminal import printable
+from pytest_mllmu.report.grid import printable
 
 SCHEMA = 1
 FIELDS = (

@@ -19,7 +19,7 @@ from pytest_mllmu.certificate.pseudonyms import renamed
 from pytest_mllmu.certificate.recomputing import Scores, differences, findings, from_answers, from_scores, unlike_scores
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.folders import DECIDING, contents
-from pytest_mllmu.report.terminal import printable
+from pytest_mllmu.report.grid import printable
 
 MOST = 10
 """Differences that are spelled out."""

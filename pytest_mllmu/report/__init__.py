@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +12,70 @@ from pytest_mllmu.errors import SettingsError, did_you_mean
 if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
 
-SUFFIXES = (".json", ".jsonl", ".md", ".html")
+
+@dataclass(frozen=True)
+class Beside:
+    """What a report may hold beside the run: one dict a question, and whether the tables of probabilities are shown."""
+
+    lines: Iterable[Mapping[str, Any]] = ()
+    signals: bool = False
 
 
 def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals: bool = False) -> None:
     """Write ``run`` to ``path`` in the format of its suffix; ``lines`` (one dict a question) are what ``.jsonl`` holds.
 
-    ``signals``: ``.md`` shows the probabilities; ``.json`` always has them.
+    ``signals``: ``.md`` and ``.tex`` show the probabilities; ``.json`` and ``.csv`` always have them.
 
     Raises SettingsError for another suffix, StoreError when the file cannot be written; an older file is then still whole.
     """
     suffix = path.suffix.lower()
-    if suffix == ".json":
-        from pytest_mllmu.report.json import write_json
-
-        write_json(run, path)
-    elif suffix == ".jsonl":
-        from pytest_mllmu.report.json import write_jsonl
-
-        write_jsonl(path, lines)
-    elif suffix == ".md":
-        from pytest_mllmu.report.markdown import write_markdown
-
-        write_markdown(run, path, signals)
-    elif suffix == ".html":
-        from pytest_mllmu.report.html import write_html
-
-        write_html(run, path)
-    else:
+    if suffix not in WRITERS:
         raise SettingsError(f"{path}: a report ends in one of {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}")
+    WRITERS[suffix](run, path, Beside(lines, signals))
+
+
+def _json(run: Run, path: Path, beside: Beside) -> None:
+    from pytest_mllmu.report.json import write_json
+
+    write_json(run, path)
+
+
+def _jsonl(run: Run, path: Path, beside: Beside) -> None:
+    from pytest_mllmu.report.json import write_jsonl
+
+    write_jsonl(path, beside.lines)
+
+
+def _markdown(run: Run, path: Path, beside: Beside) -> None:
+    from pytest_mllmu.report.markdown import write_markdown
+
+    write_markdown(run, path, beside.signals)
+
+
+def _html(run: Run, path: Path, beside: Beside) -> None:
+    from pytest_mllmu.report.html import write_html
+
+    write_html(run, path)
+
+
+def _csv(run: Run, path: Path, beside: Beside) -> None:
+    from pytest_mllmu.report.csv import write_csv
+
+    write_csv(run, path)
+
+
+def _latex(run: Run, path: Path, beside: Beside) -> None:
+    from pytest_mllmu.report.latex import write_latex
+
+    write_latex(run, path, beside.signals)
+
+
+WRITERS: dict[str, Callable[[Run, Path, Beside], None]] = {
+    ".json": _json,
+    ".jsonl": _jsonl,
+    ".md": _markdown,
+    ".html": _html,
+    ".csv": _csv,
+    ".tex": _latex,
+}
+SUFFIXES = tuple(WRITERS)

@@ -146,11 +146,19 @@ def unparseable(block: Block) -> list[str]:
     return [f"unparseable answers (counted as wrong): {', '.join(parts)}"] if parts else []
 
 
-def legend(run: Run, forms: tuple[Form, ...] = (TABLE,)) -> list[str]:
-    """What the numbers mean; ends with the notes of the run."""
+def legend(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False) -> list[str]:
+    """What the numbers mean; ends with the notes of the run. ``short``: of the whole numbers of a terminal, under titles that are as short."""
     ranked = any(block.ranked for block in blocks(run))
     lines = ["*: best, +: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)"] if ranked else []
-    lines += [f"±: half the width of the 95% interval over people, which ends where the scale ends (100.0% ±16.9 is 66 to 100); Fact. (1 to 10): {run.judge}"]
+    if short:
+        lines += [
+            f"Acc. (multiple choice) and Cloze: % right; R-L: ROUGE-L; Fact (1 to 10): {run.judge}",
+            "±: half the 95% interval over people, which ends where the scale ends (100 ±17 is 66 to 100)",
+        ]
+    else:
+        lines.append(
+            f"±: half the width of the 95% interval over people, which ends where the scale ends (100.0% ±16.9 is 66 to 100); Fact. (1 to 10): {run.judge}"
+        )
     lines += [note for form in forms for note in form.notes]
     if run.synthetic:
         lines.append(SYNTHETIC)
@@ -165,9 +173,12 @@ def candidates(run: Run) -> list[tuple[str, int, list[Verdict]]]:
     return [(method, forget, verdicts) for (method, forget), verdicts in found.items()]
 
 
-def headlines(run: Run) -> list[str]:
-    """``GA: holds 36% [18, 53] of what vanilla knew of the people to forget, keeps 54% [50, 57] of what vanilla knew of the others``, a candidate a line."""
-    lines = []
+def headlines(run: Run) -> dict[tuple[str, int], str]:
+    """``GA: holds 36% [18, 53] of what vanilla knew of the people to forget, keeps 54% [50, 57] of what vanilla knew of the others``.
+
+    A sentence a candidate, by method and share of people to forget.
+    """
+    lines = {}
     for method, forget, verdicts in candidates(run):
         own = {verdict.gate: verdict for verdict in verdicts if verdict.person is None}
         sets = (("holds", "forget", "the people to forget"), ("keeps", "retain", "the others"), ("keeps", "general", "general skills"))
@@ -181,8 +192,14 @@ def headlines(run: Run) -> list[str]:
             what = "collapsed, which is not forgetting: " if any(name.startswith("collapse-") for name in failed) else ""
             parts.append(f"{what}fails the guard{'s' if len(failed) > 1 else ''} {', '.join(failed)}")
         share = f" ({forget}%)" if len({verdict.forget for verdict in run.verdicts}) > 1 else ""
-        lines += [f"{method}{share}: {', '.join(parts)}"] if parts else []
+        if parts:
+            lines[method, forget] = f"{method}{share}: {', '.join(parts)}"
     return lines
+
+
+def known(own: Sequence[Verdict]) -> str:
+    """``1 of 10 people are still known``; ``own`` are the verdicts on people of one candidate."""
+    return f"{sum(verdict.status == 'fail' for verdict in own)} of {len(own)} people are still known"
 
 
 def remembered(run: Run) -> list[str]:
@@ -190,14 +207,14 @@ def remembered(run: Run) -> list[str]:
     lines = []
     for method, _, verdicts in candidates(run):
         own = [verdict for verdict in verdicts if verdict.person is not None]
-        known = [verdict for verdict in own if verdict.status == "fail"]
-        if known:
-            lines.append(f"{method}: {len(known)} of {len(own)} people are still known:")
-            lines += [f"  {verdict.person}: {_by_side(verdict.leaks)}" for verdict in known]
+        failed = [verdict for verdict in own if verdict.status == "fail"]
+        if failed:
+            lines.append(f"{method}: {known(own)}:")
+            lines += [f"  {verdict.person}: {by_side(verdict.leaks)}" for verdict in failed]
     return lines
 
 
-def _by_side(leaks: Sequence[str]) -> str:
+def by_side(leaks: Sequence[str]) -> str:
     """``birthplace, hobby (image + text); residence (text)``"""
     sides: dict[str, list[str]] = {}
     for leak in leaks:

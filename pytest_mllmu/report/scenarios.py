@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from pytest_mllmu.analysis.gates import PEOPLE_AT_LEAST
 from pytest_mllmu.analysis.knowledge import shown
@@ -20,11 +21,15 @@ BARS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table: a title, the titles of the columns, rows of text."""
+    """One table: a title, the titles of the columns, rows of text.
+
+    ``together``: how many columns after the first belong together, and then the next, where the table is too wide for one; nothing: any may be parted.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    together: tuple[int, ...] = ()
 
 
 def title(found: Findings) -> str:
@@ -38,7 +43,8 @@ def sheets(found: Findings) -> Iterator[Sheet]:
     yield Sheet("left of what was known before, in % [95% interval] (forget, test: of those requested so far)", ("", "people", *_titles(splits)), tuple(left))
     columns = [(split, side) for split in splits for side in MODALITIES if any(side in _accuracy(state, split) for state in found.states)]
     rows = [(state.title, *(_before_after(state, split, side) for split, side in columns)) for state in found.states]
-    yield Sheet("multiple choice in %, before and after", ("", *(f"{TITLES[split]} {SIDES[side]}" for split, side in columns)), tuple(rows))
+    pairs = tuple(len(list(sides)) for _, sides in groupby(columns, lambda column: column[0]))
+    yield Sheet("multiple choice in %, before and after", ("", *(f"{TITLES[split]} {SIDES[side]}" for split, side in columns)), tuple(rows), pairs)
     if found.matrix:
         number = len(found.matrix)
         parts = [(part, row) for part, row in enumerate(found.matrix, 1) if row]

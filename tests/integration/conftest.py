@@ -26,7 +26,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 def _build(root: Path) -> None:
     root.mkdir(exist_ok=True)
-    reports = [f"--mllmu-report=run{suffix}" for suffix in (".json", ".jsonl", ".md")]
+    reports = [f"--mllmu-report=run{suffix}" for suffix in (".json", ".jsonl", ".md", ".csv", ".tex")]
     ran = run(root / "project", *GA, f"--mllmu-cache={root / 'cache'}", *reports, "-W", "error", "-p", "no:xdist", timeout=SLOW)
     assert ran.code in (0, 1), ran.text
     assert ran.table, ran.text
@@ -36,7 +36,7 @@ def _build(root: Path) -> None:
 @pytest.fixture(scope="session")
 def limited(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """One person of each set only, and quietly: answers are asked for, and nothing is said about it."""
-    return built.warm(tmp_path_factory.mktemp("limited"), "--mllmu-limit=1", "--mllmu-report=run.json", "-q", timeout=SLOW)
+    return built.warm(tmp_path_factory.mktemp("limited"), "--mllmu-limit=1", "--mllmu-report=run.json", "--mllmu-report=run.md", "-q", timeout=SLOW)
 
 
 @pytest.fixture(scope="session")

@@ -42,9 +42,15 @@ class Ran:
 
     @property
     def table(self) -> str:
-        """The section of the terminal summary, from its heading to the tally of the gates."""
+        """The section of the terminal summary, from its heading to the tally of the gates; without the line that says how to get a report, which a run
+        that writes one has not."""
         found = re.search(r"^=+ MLLMU-Bench =+\n(.*?^gates\b[^\n]*)", self.text, re.S | re.M)
-        return found[1] if found else ""
+        return re.sub(r"^whole numbers here.*?(?=^gates\b)", "", found[1], flags=re.S | re.M) if found else ""
+
+    @property
+    def said(self) -> str:
+        """Everything as one line, as sentences are wrapped."""
+        return " ".join(self.text.split())
 
     def json(self, name: str = "run.json") -> str:
         """The report without the only part that may differ between two identical runs."""

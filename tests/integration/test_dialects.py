@@ -72,7 +72,7 @@ def test_upstream_asks_and_reads_as_released(built: Built, tmp_path: Path) -> No
 def test_demonstrations_of_people_to_retain(built: Built, tmp_path: Path) -> None:
     ran = built.warm(tmp_path, "--mllmu-demonstrations=2", "--mllmu-report=run.json", timeout=SLOW)
     assert ran.code in (0, 1), ran.text
-    assert "dialect: strict: 2 demonstrations from 2 people before each question, drawn from the retain set and not asked there" in ran.table.splitlines()
+    assert "dialect: strict: 2 demonstrations from 2 people before each question, drawn from the retain set and not asked there" in " ".join(ran.table.split())
     row = report(tmp_path)
     assert row["settings"]["demonstrations"] == 2
     shown = row["settings"]["shown"]["34"]

@@ -66,7 +66,7 @@ def test_verdicts_are_what_the_terminal_said(built: Built, report: dict[str, Any
     assert (built.ran.code == 0) == (not any(verdict["red"] for verdict in report["verdicts"]))
     unsure = [verdict["message"].splitlines()[0] for verdict in report["verdicts"] if verdict["status"] == "inconclusive" and not verdict["red"]]
     red = [verdict["message"].splitlines()[0] for verdict in report["verdicts"] if verdict["red"]]
-    assert [message for message in [*red, *unsure[: MOST - 1]] if message not in built.ran.text] == []
+    assert [message for message in [*red, *unsure[: MOST - 1]] if message not in built.ran.said] == []
     assert f"... and {by_status['inconclusive'] - MOST} more (-v shows them)" in built.ran.text
 
 
@@ -101,11 +101,11 @@ def test_markdown_has_a_table(built: Built) -> None:
 
 
 def test_an_older_report_is_replaced(built: Built, tmp_path: Path) -> None:
-    for suffix in ("json", "jsonl", "md"):
+    for suffix in ("json", "jsonl", "md", "csv", "tex"):
         (tmp_path / f"run.{suffix}").write_text("older, and much longer than nothing\n" * 5000)
-    ran = built.warm(tmp_path, *(f"--mllmu-report=run.{suffix}" for suffix in ("json", "jsonl", "md")))
+    ran = built.warm(tmp_path, *(f"--mllmu-report=run.{suffix}" for suffix in ("json", "jsonl", "md", "csv", "tex")))
     assert ran.json() == built.ran.json()
-    for name in ("run.jsonl", "run.md"):
+    for name in ("run.jsonl", "run.md", "run.csv", "run.tex"):
         assert (tmp_path / name).read_bytes() == (built.ran.folder / name).read_bytes()
         assert f"report written to {tmp_path / name}" in ran.text
     assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")]

@@ -64,7 +64,7 @@ def test_one_request_after_the_other(walked: Ran) -> None:
     assert "pretrained.fine-tuned" not in gates(walked)
     rows = [row["title"] for row in json.loads(walked.json())["table"]["rows"]]
     assert rows == ["Vanilla", "GA (2 requests)", "GA at once", "GA merged"]
-    assert "sequential scenario (PULSE): GA (2 requests), 2 people in 2 requests of 1" in walked.text
+    assert "sequential scenario (PULSE): GA (2 requests), 2 people in 2 requests of 1" in walked.said
     page = (walked.folder / "run.md").read_text(encoding="utf-8")
     assert "left of each part after each request" in page
 
@@ -109,7 +109,7 @@ def test_what_the_base_knows(built: Built, tmp_path: Path) -> None:
     assert [(row["title"], row["forget"]) for row in run["table"]["rows"]] == [("Base", 0), ("GA", 0), ("Vanilla", 17), ("GA", 17)]
     (person,) = [verdict["person"] for verdict in run["verdicts"] if verdict["gate"] == "persons"]
     assert run["fingerprints"]["forget"] == {"0": [person]}
-    assert "1 to forget and 1 to keep of the 2 celebrities that the base knows best" in ran.text
+    assert "1 to forget and 1 to keep of the 2 celebrities that the base knows best" in ran.said
     same = of_the_base(built, tmp_path / "again", "-n2")
     assert same.json() == ran.json()
 

@@ -117,7 +117,7 @@ def test_a_budget_stops_all_workers_and_says_so(built: Built, tmp_path: Path) ->
     with serving(grader) as server:
         ran = judged(built, tmp_path / "a", server, "--mllmu-judge-budget=7requests", "-n2")
         assert len(server.requests) == 7
-    assert "the budget of 7 requests is used up" in ran.text
+    assert "the budget of 7 requests is used up" in ran.said
     assert "mllmu: judge gpt-4o: 7 requests" in ran.text
 
 
@@ -153,7 +153,7 @@ def test_a_served_model_that_never_saw_them(built: Built, tmp_path: Path, benchm
         cells = {(cell["split"], cell["modality"], cell["metric"]): cell["value"] for cell in found["table"]["rows"][-1]["cells"]}
         assert cells["retain", "both", "accuracy"] == cells["celebrity", "both", "exact_match"] == 1
         assert cells["forget", "both", "exact_match"] == 0
-        assert "multiple choice by what is written; asked " in ran.text
+        assert "multiple choice by what is written; asked " in ran.said
         assert report(tmp_path / "a", "c.json")["models"]["candidate"]["how"] == "served"
         again = served(built, tmp_path / "b", server, "-n2")
         assert len(server.requests) == asked  # stored
@@ -165,7 +165,7 @@ def test_a_served_model_that_never_saw_them(built: Built, tmp_path: Path, benchm
 def test_probabilities_of_options_are_used_where_the_server_gives_them(built: Built, tmp_path: Path, benchmark: Benchmark) -> None:
     with serving(Knowing(benchmark, logprobs=True)) as server:
         ran = served(built, tmp_path, server, name="with/logprobs")
-    assert "multiple choice by the probabilities of options" in ran.text
+    assert "multiple choice by the probabilities of options" in ran.said
     rows = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
     assert {len(row["response"].get("options", {})) for row in rows if row["model"] == "with/logprobs (served)" and "options" in row["asked"]} == {4}
     assert {"options" in row["response"] for row in rows if row["model"] == "Vanilla"} == {False}  # asked in the same way

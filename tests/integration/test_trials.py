@@ -40,7 +40,7 @@ def test_base_and_vanilla_are_shared_and_each_share_has_its_oracle(several: Ran)
 
 @pytest.mark.timeout(2 * SLOW)
 def test_the_best_methods_are_marked(several: Ran) -> None:
-    assert "*: best, +: second best of the methods" in several.text
+    assert "*: best, +: second best of the methods" in several.said
     assert "*" in several.table
 
 

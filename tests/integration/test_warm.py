@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 from tests.integration.runs import PROBE, Built, Ran, heavy, run, without
@@ -46,15 +48,40 @@ def test_exported_data_is_the_same_benchmark(built: Built, exported: Path, tmp_p
 def test_quiet(built: Built, limited: Ran) -> None:
     assert limited.header == ""
     assert limited.progress == []
-    assert "Vanilla" in limited.table
-    assert "GA" in limited.table
+    assert limited.table == ""
+    at = next(at for at, line in enumerate(limited.text.splitlines()) if line.startswith("gates (default): "))
+    lines = limited.text.splitlines()[at:]
+    assert re.fullmatch(r"GA: holds .* of what vanilla knew of the people to forget, keeps .*", lines[1])
+    end = next((at for at, line in enumerate(lines) if line.startswith("=")), -1)
+    assert lines[2:end] == [f"report written to {limited.folder / name}" for name in ("run.json", "run.md")]
 
 
 def test_quieter(built: Built, tmp_path: Path) -> None:
     ran = built.warm(tmp_path, "-qq", "--no-summary")
     assert ran.code == built.ran.code
     assert "Traceback" not in ran.text
-    assert ran.table == built.ran.table
+    assert "gates" not in ran.text
+    assert "mllmu" not in ran.text
+
+
+def test_everybody_is_listed_and_the_next_command_is_named(built: Built, tmp_path: Path) -> None:
+    plain, ran = (built.warm(tmp_path, *flags, "--mllmu-history=old ones", "--color=yes") for flags in ([], ["-v"]))
+    assert "\x1b[" in ran.text
+    verdicts = json.loads(built.ran.json())["verdicts"]
+    people = {verdict["person"]: verdict["status"] for verdict in verdicts if verdict["person"]}
+    listed = re.findall(r"^(?:\x1b\[\d+m)?  (\S+) +(?:-|-?\d+%(?: \[-?\d+, -?\d+\])?)  n = \d+  (\w+)", ran.text, re.M)
+    assert dict(listed) == people
+    assert not re.search(r"^(\x1b\[\d+m)?  \S+ .*  n = \d+  ", plain.text, re.M)
+    assert "(-v shows them)" in plain.text
+    assert "(-v shows them)" not in ran.text
+    (command,) = re.findall(r"^next: (pytest (?:.*\\\n)*.*)$", ran.text, re.M)
+    words = shlex.split(command.replace("\\\n", ""))
+    assert "--mllmu-history=old ones" in words
+    assert run(tmp_path, *words[1:], "--co").code == 0
+
+
+def test_without_colour_there_is_none(built: Built) -> None:
+    assert "\x1b" not in built.ran.text
 
 
 def test_rows_of_one_modality(built: Built, tmp_path: Path) -> None:
@@ -68,8 +95,9 @@ def test_rows_of_one_modality(built: Built, tmp_path: Path) -> None:
 
 def test_limit(built: Built, limited: Ran) -> None:
     assert "forget 10/4/4/4 questions about 2 people" in " ".join(built.ran.table.split())
-    assert "forget 5/2/2/2 questions about 1 person" in " ".join(limited.table.split())
-    assert "celebrity 5/2/2/2 questions about 1 person" in " ".join(limited.table.split())
+    written = (limited.folder / "run.md").read_text(encoding="utf-8")
+    assert "forget 5/2/2/2 questions about 1 person" in written
+    assert "celebrity 5/2/2/2 questions about 1 person" in written
     assert limited.code in (0, 1)
     assert "nan" not in limited.text.lower()
 
@@ -83,8 +111,8 @@ def test_only_what_was_selected(built: Built, tmp_path: Path) -> None:
     assert "forget 10/4/4/4" in ran.table
     for row in rows:
         _, forget, test, retain, celebrity = row.split("|")
-        assert "%" in forget
-        assert "%" in test
+        assert len(forget.split()) == len(test.split()) == 4
+        assert "-" not in forget + test
         assert retain.split() == ["-"] * 4
         assert celebrity.split() == ["-"] * 4
 

@@ -1,0 +1,99 @@
+"""A run as a table in long form, a number a line, for a spreadsheet or a data frame."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_mllmu.analysis.table import REFERENCES, Row
+from pytest_mllmu.analysis.tradeoff import points
+from pytest_mllmu.files import write_text
+from pytest_mllmu.report.grid import printable
+from pytest_mllmu.report.run import Run
+
+COLUMNS = (
+    "model",
+    "data",
+    "seed",
+    "forget",
+    "method",
+    "title",
+    "role",
+    "trained",
+    "split",
+    "modality",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "questions",
+    "people",
+    "chance",
+)
+"""``forget``: percent of the people. ``trained``: what unlearning trained on, empty where nothing did. ``modality``: of the questions, "both" pools them.
+``value`` with its 95% interval is in the metric's own unit: shares from 0 to 1, factuality from 1 to 10."""
+RETAINED = "retained"
+"""The metric of what is left of what the vanilla knew, over all tasks: 0 is the floor (the oracle on forget and test, where there is one), 1 is all."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def text(run: Run) -> str:
+    """The document; two identical runs give the same bytes."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in _rows(run):
+        writer.writerow([_number(value) if isinstance(value, float) else _word(value) if isinstance(value, str) else value for value in row])
+    return file.getvalue()
+
+
+def write_csv(run: Run, path: Path) -> None:
+    """Raises StoreError when the file cannot be written."""
+    write_text(path, [text(run)])
+
+
+def _rows(run: Run) -> Iterator[list[str | int | float]]:
+    for share in dict.fromkeys(row.forget for row in run.table.rows):
+        found = [row for row in run.table.rows if row.forget == share]
+        left = {point.row.name: point.left for point in points(found)}
+        for row in found:
+            head: list[str | int | float] = [
+                str(run.settings.get("model", "")),
+                run.benchmark_name,
+                run.seed,
+                share,
+                row.name,
+                row.title,
+                _role(row),
+                _trained(run, row),
+            ]
+            for cell in row.cells:
+                yield [*head, cell.split, cell.modality, cell.metric, cell.value, cell.low, cell.high, cell.questions, cell.people, cell.chance]
+            for (split, view), one in left.get(row.name, {}).items():
+                yield [*head, split, view, RETAINED, one.value, one.low, one.high, one.questions, one.people, 0.0]
+
+
+def _role(row: Row) -> str:
+    return row.name if row.name in REFERENCES else "control" if row.control else "candidate"
+
+
+def _trained(run: Run, row: Row) -> str:
+    """The modality; a control was trained as the candidate that it stands beside: ``ga.merged`` as ``ga``."""
+    made: Any = run.settings.get("methods", {})
+    name = row.name if not row.control else row.name.rpartition(".")[0]
+    known = made.get(name) if isinstance(made, Mapping) else None
+    return str(known.get("modality", "")) if isinstance(known, Mapping) else ""
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""
+
+
+def _word(value: str) -> str:
+    """On one line, and no formula: a spreadsheet would compute what begins like one."""
+    line = printable(value)
+    return f"'{line}" if value.startswith(_FORMULA) or line.startswith(_FORMULA) else line
