@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.knowledge import Kinds, retained
-from pytest_mllmu.analysis.table import VIEWS, Row, View
+from pytest_mllmu.analysis.table import VIEWS, Row, Shares, View
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality, Split
 
 UNIMODAL = "unimodal"
@@ -20,7 +20,8 @@ UNIMODAL = "unimodal"
 
 @dataclass(frozen=True)
 class Extent:
-    """A share with its 95% interval, nan ends where there is none; shares below 0 and above 1 are what they are."""
+    """A share with its 95% interval, nan ends where there is none; shares below 0 and above 1 are what they are. Of a row that is the mean over seeds the
+    ends are a standard deviation off."""
 
     value: float
     low: float
@@ -61,7 +62,9 @@ def points(rows: Sequence[Row]) -> list[Point]:
     """Of the rows that were asked about the same people, their vanilla among them; none without it."""
     vanilla = next((row for row in rows if row.name == "vanilla"), None)
     oracle = next((row for row in rows if row.name == "oracle"), None)
-    return [Point(row, extents(row, vanilla, oracle), _trained(row)) for row in rows] if vanilla is not None else []
+    if vanilla is None:
+        return []
+    return [Point(row, extents(row, vanilla, oracle) if row.shares is None else _stored(row.shares), _trained(row)) for row in rows]
 
 
 def extents(row: Row, vanilla: Row, oracle: Row | None) -> Extents:
@@ -74,6 +77,10 @@ def extents(row: Row, vanilla: Row, oracle: Row | None) -> Extents:
             if left is not None and left.memorised and not math.isnan(left.value):
                 found[split, view] = Extent(left.value, left.interval.low, left.interval.high)
     return found
+
+
+def _stored(shares: Shares) -> Extents:
+    return {place: Extent(*share) for place, share in shares.items()}
 
 
 def _trained(row: Row) -> Modality | None:

@@ -42,6 +42,8 @@ class Run:
     """Against a baseline, where one was given."""
     findings: list[Findings] = field(default_factory=list)
     """Of a scenario, a method each."""
+    parts: tuple[tuple[str, Run], ...] = field(default=(), compare=False, repr=False)
+    """The runs that this one puts side by side, with their labels (several.py); not stored."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -96,8 +98,8 @@ class Run:
                 changes=[Change.from_json(change) for change in row["changes"]],
                 findings=[Findings.from_json(found) for found in row.get("findings", [])],
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StoreError(f"not a run ({error!r})") from None
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise StoreError(f"not a run ({error!r:.200})") from None
 
 
 def about(settings: Mapping[str, Any], seed: int, fingerprints: Mapping[str, Any]) -> dict[str, Any]:
