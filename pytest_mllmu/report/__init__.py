@@ -11,11 +11,13 @@ from pytest_mllmu.errors import SettingsError, did_you_mean
 if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
 
-SUFFIXES = (".json", ".jsonl", ".md")
+FIGURES = (".png", ".svg", ".pdf")
+SUFFIXES = (".json", ".jsonl", ".md", *FIGURES)
 
 
-def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals: bool = False) -> None:
-    """Write ``run`` to ``path`` in the format of its suffix; ``lines`` (one dict a question) are what ``.jsonl`` holds.
+def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals: bool = False) -> list[Path]:
+    """Write ``run`` to ``path`` in the format of its suffix; ``lines`` (one dict a question) are what ``.jsonl`` holds. The files that were written: of
+    pictures one each, ``run-tradeoff.png`` beside where ``run.png`` would be.
 
     ``signals``: ``.md`` shows the probabilities; ``.json`` always has them.
 
@@ -34,5 +36,10 @@ def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals
         from pytest_mllmu.report.markdown import write_markdown
 
         write_markdown(run, path, signals)
+    elif suffix in FIGURES:
+        from pytest_mllmu.report.figures import write_figures
+
+        return write_figures(run, path)
     else:
         raise SettingsError(f"{path}: a report ends in one of {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}")
+    return [path]
