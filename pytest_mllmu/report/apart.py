@@ -48,7 +48,8 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...
 def _said(path: tuple[str, ...], value: Any) -> str:
     """``lr 0.001``, ``lora r 16``, ``no reference``"""
     name = " ".join(path[-2:] if len(path[-1]) < 2 else path[-1:]).replace("_", " ")
-    if value is None or value == "":
-        return f"no {name} given"
+    name = "general ability" if name == "general" else name
+    if value in (None, "", []):
+        return f"no {name}"
     text = f"{value:g}" if isinstance(value, float) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return f"{name} {text if len(text) <= LONGEST else '…' + text[1 - LONGEST :]}"

@@ -17,12 +17,15 @@ from pytest_mllmu.report.terminal import printable
 COLUMN, PAGE = 3.4, 7.0
 """Inches: the widths of a column and of a page of a paper."""
 DPI = 300
-SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "8")
+SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "d", "h", (4, 1, 0), (6, 1, 0), (3, 1, 0))
+"""matplotlib's markers; the last ones are stars of 4, 6 and 3 points."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Okabe and Ito's, which the colour-blind can tell apart. In grey the shapes do it."""
 GREY = "#777777"
 LONGEST = 44
 """Of a name in a picture, in characters."""
+NOTE_LINE, LEGEND_LINE = 0.1, 0.14
+"""Inches."""
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
     "font.size": 7,
@@ -77,7 +80,7 @@ def sheet(panels: Sequence[int], width: float, height: float, **shared: Any) -> 
     """A figure, and the axes of each of its rows, which have so many panels. ``height`` in inches, of a row."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height * len(panels) + 0.5), layout="constrained")
+    figure = Figure(figsize=(width, height * len(panels)), layout="constrained")
     most = max(panels)
     grid = figure.subplots(len(panels), most, squeeze=False, **shared)
     for row, number in zip(grid, panels, strict=True):
@@ -86,21 +89,26 @@ def sheet(panels: Sequence[int], width: float, height: float, **shared: Any) -> 
     return figure, [list(row[:number]) for row, number in zip(grid, panels, strict=True)]
 
 
-def name(text: str) -> str:
+def name(text: str, longest: int = LONGEST) -> str:
     """A title of data or of others' files as it may stand in a picture."""
     line = " ".join(printable(text).split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def beneath(figure: Any, lines: Sequence[str], handles: Sequence[Any] = ()) -> None:
-    """The legend, and under it n and what the bars are."""
-    letters = int(figure.get_figwidth() * 20)
+    """The legend, and under it n and what the bars are; the figure grows by what they take."""
+    width, height = figure.get_size_inches()
+    wrapped = [part for line in lines for part in textwrap.wrap(" ".join(printable(line).split()), int(width * 24))]
+    longest = max((len(handle.get_label()) for handle in handles), default=0)
+    columns = max(1, min(len(handles), int(width * 18 / (longest + 6))))
+    notes, legend = NOTE_LINE * len(wrapped) + 0.05, LEGEND_LINE * math.ceil(len(handles) / columns) + 0.05
+    whole = height + notes + legend
+    figure.set_size_inches(width, whole)
+    figure.get_layout_engine().set(rect=(0, (notes + legend) / whole, 1, height / whole))
+    figure.text(0.01, notes / whole, "\n".join(wrapped), va="top", fontsize=5.5, linespacing=1.2, color="#333333", in_layout=False)
     if handles:
-        longest = max(len(handle.get_label()) for handle in handles)
-        columns = max(1, min(len(handles), int(letters / (longest + 7))))
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handletextpad=0.4, columnspacing=1.2)
-    wrapped = [part for line in lines for part in textwrap.wrap(" ".join(printable(line).split()), letters)]
-    figure.supxlabel("\n".join(wrapped), x=0.01, ha="left", fontsize=5.5, color="#333333")
+        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, (notes + legend) / whole), "ncols": columns}
+        figure.legend(handles=handles, frameon=False, handletextpad=0.4, columnspacing=1.2, borderpad=0, **place).set_in_layout(False)
 
 
 def reach(value: float, low: float, high: float) -> list[list[float]] | None:

@@ -20,10 +20,13 @@ from pytest_mllmu.errors import StoreError
 from pytest_mllmu.report.drawing import COLOURS, COLUMN, GREY, PAGE, SHAPES, beneath, name, reach, save, scale, sheet
 from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES, SYNTHETIC, Block, blocks, counts, spread
 from pytest_mllmu.report.run import Run
+from pytest_mllmu.report.scenarios import share
 
 KEPT: tuple[Split, ...] = ("retain", "celebrity", "general")
 MOST = 24
 """Panels in one picture: more cannot be read."""
+Looks = dict[str, tuple[Any, str]]
+"""Shape and colour of a method."""
 SIDE_SHAPES = {"multimodal": "o", "unimodal": "s"}
 
 
@@ -79,7 +82,7 @@ def _sides(point: Point, split: Split) -> list[Extent]:
     return [left for modality in MODALITIES if (left := point.left.get((split, modality)))]
 
 
-def _looks(parts: Sequence[Part]) -> dict[str, tuple[str, str]]:
+def _looks(parts: Sequence[Part]) -> Looks:
     """Shape and colour of each method, the same in all panels."""
     methods = dict.fromkeys(point.method for part in parts for point in part.tried)
     return {method: (SHAPES[at % len(SHAPES)], COLOURS[at % len(COLOURS)]) for at, method in enumerate(methods)}
@@ -111,15 +114,23 @@ def _tradeoff(run: Run, parts: Sequence[Part]) -> Any:
             axes.set_title(SPLIT_TITLES[split], loc="left")
             axes.set_xlabel("forgotten of the forget set (%)")
             axes.set_ylabel("kept (%)")
-            axes.annotate("better", (0.995, 0.995), (0.80, 0.86), "axes fraction", "axes fraction", {"arrowstyle": "->", "lw": 0.7, "color": GREY}, color=GREY)
+            axes.set_title("better \N{NORTH EAST ARROW}", loc="right", color=GREY)
             axes.grid(linewidth=0.3, color="#dddddd")
         if len(parts) > 1:
-            row[0].annotate(name(part.block.title), (0, 1.14), xycoords="axes fraction", fontweight="bold", annotation_clip=False)
-    beneath(figure, ["filled: unlearning trained with the image, hollow: on text alone", *_notes(run, parts)], list(handles.values()))
+            _titled(row[0], part.block.title)
+    hollow = any(point.trained == "unimodal" for part in parts for point in part.tried)
+    notes = ["filled: unlearning trained with the image, hollow: on text alone"] if hollow else []
+    beneath(figure, [*notes, *_notes(run, parts)], list(handles.values()))
     return figure
 
 
-def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: dict[str, tuple[str, str]]) -> Any:
+def _titled(axes: Any, title: str) -> None:
+    """The title of a block, above the titles of its panels, whose first one has a line more for it."""
+    axes.set_title(f"\n{axes.get_title(loc='left')}", loc="left")
+    axes.annotate(name(title, 100), (0, 1), (0, 15), "axes fraction", "offset points", fontweight="bold", annotation_clip=False).set_in_layout(False)
+
+
+def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: Looks) -> Any:
     """One point with its bars; what stands in the legend."""
     if point.row.name in REFERENCES:
         shape, colour, filled = ("*", "#000000", point.row.name == "vanilla")
@@ -149,7 +160,10 @@ def _modality(run: Run, parts: Sequence[Part]) -> Any:
         for split, axes in zip(sets, row, strict=True):
             for at, point in enumerate(rows):
                 _sided(axes, at, point, split)
-            axes.set_xlim(*scale([left.value for point in rows for left in _sides(point, split)]))
+            found = [left.value for point in rows for left in _sides(point, split)]
+            if not found:
+                axes.text(0.5, 0.5, "vanilla is not clearly above the floor", ha="center", transform=axes.transAxes, color=GREY)
+            axes.set_xlim(*scale(found))
             axes.set_ylim(len(rows) - 0.4, -0.6)
             axes.axvline(100, color=GREY, linewidth=0.5, linestyle=":")
             axes.axvline(0, color=GREY, linewidth=0.5)
@@ -158,7 +172,7 @@ def _modality(run: Run, parts: Sequence[Part]) -> Any:
             axes.grid(axis="y", linewidth=0.3, color="#dddddd")
         row[0].set_yticks(range(len(rows)), [name(point.row.title) for point in rows])
         if len(parts) > 1:
-            row[0].annotate(name(part.block.title), (0, 1.12), xycoords="axes fraction", fontweight="bold", annotation_clip=False)
+            _titled(row[0], part.block.title)
     handles = [_handle(f"asked: {MODALITY_TITLES[side]}", linestyle="none", **_side_style(side)) for side in MODALITIES]
     beneath(figure, _notes(run, parts), handles)
     return figure
@@ -189,15 +203,14 @@ def _sequence(run: Run, sequences: Sequence[Findings]) -> Any:
             measured = [(step + 1 + (step >= steps) * 0.5, state.sets[split]) for step, state in enumerate(found.states) if split in state.sets]
             curve = [(step, one) for step, one in measured if step <= steps]
             style = {"color": COLOURS[at % len(COLOURS)], "marker": SHAPES[at], "markersize": 3.5}
-            shift = 0.06 * (at - (len(sets) - 1) / 2)
-            axes.plot(
-                [0, *(step for step, _ in curve)], [100, *(100 * one.value for _, one in curve)], linestyle=("-", "--", "-.", ":", (0, (5, 1)))[at % 5], **style
-            )
+            shift = 0.07 * (at - (len(sets) - 1) / 2)
+            line = ("-", "--", "-.", ":", (0, (5, 1)))[at % 5]
+            axes.plot([shift, *(step + shift for step, _ in curve)], [100, *(100 * one.value for _, one in curve)], linestyle=line, **style)
             for step, one in measured:
                 bar = reach(one.value, one.low, one.high) if one.people >= PEOPLE_AT_LEAST else None
-                axes.errorbar([step + shift * (step > steps)], [100 * one.value], bar, linestyle="none", elinewidth=0.5, **style)
+                axes.errorbar([step + shift], [100 * one.value], bar, linestyle="none", elinewidth=0.5, **style)
         axes.set_ylim(*scale([one.value for state in found.states for one in state.sets.values()]))
-        extra = [state.title.removeprefix(found.method.partition(" (")[0]).strip() or state.title for state in found.states[steps:]]
+        extra = [_rest(state.title, found.method) for state in found.states[steps:]]
         ticks = [*range(steps + 1), *(steps + 1.5 + step for step in range(len(extra)))]
         axes.set_xticks(ticks, ["before", *map(str, range(1, steps + 1)), *(name(title).replace(" ", "\n", 1) for title in extra)])
         axes.set_xlabel("after request")
@@ -208,6 +221,13 @@ def _sequence(run: Run, sequences: Sequence[Findings]) -> Any:
     handles = [_handle(SPLIT_TITLES[split], color=COLOURS[at % len(COLOURS)], marker=SHAPES[at], markersize=3.5) for at, split in enumerate(sets)]
     beneath(figure, _sequence_notes(run, shown), handles)
     return figure
+
+
+def _rest(title: str, method: str) -> str:
+    """``at once`` of ``GA at once``: what a state's title says beside its method."""
+    words, own = title.split(), method.split()
+    same = next((at for at, (word, other) in enumerate(zip(words, own, strict=False)) if word != other), min(len(words), len(own)))
+    return " ".join(words[same:]) or title
 
 
 def _rows_of(number: int, across: int) -> list[int]:
@@ -241,8 +261,9 @@ def _matrix(sequences: Sequence[Findings]) -> Any:
         axes.set_ylim(len(found.matrix) - 0.5, -0.5)
         axes.set_xlabel("after request")
         axes.set_title(name(found.method), loc="left")
-    says = "left of each part (n people) after each request, in % of what was known of it before; darker: more is left; –: nothing was known"
-    beneath(figure, [says])
+    says = "left of each part (n people) after each request, in % of what was known of it before"
+    also = f"[95% interval] of {PEOPLE_AT_LEAST} people or more; darker: more is left; -: nothing was known"
+    beneath(figure, [f"{says}; {also}"])
     return figure
 
 
@@ -250,6 +271,6 @@ def _square(axes: Any, column: int, row: int, one: Measure) -> None:
     from matplotlib.patches import Rectangle
 
     depth = 0.0 if math.isnan(one.value) else min(1.0, max(0.0, one.value))
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=str(1 - 0.75 * depth), edgecolor="white", linewidth=0.8))
-    text = "–" if math.isnan(one.value) else f"{100 * one.value:.0f}"
-    axes.text(column, row, text, ha="center", va="center", color="white" if depth > 0.6 else "black", fontsize=6.5)
+    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=str(1 - 0.85 * depth), edgecolor="white", linewidth=0.8))
+    text = share(one, counted=True).replace(" [", "\n[")
+    axes.text(column, row, text, ha="center", va="center", color="white" if depth > 0.65 else "black", fontsize=5 if "[" in text else 6.5)
