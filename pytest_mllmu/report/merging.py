@@ -109,10 +109,12 @@ def merged(side: Side) -> Merged:
     for name, found in groups.items():
         for group, more in zip(found, _told_apart(found), strict=True):
             row = _one_row(group, shares, side, notes)
-            told = f"{name}, {more}" if more and more != group[0].label else f"{name} ({more})" if more else name
-            lacking = "" if set(_seeds(group)) == set(side.seeds) else f"{told} ({seeded(_seeds(group))})"
+            partial = [] if set(_seeds(group)) == set(side.seeds) else [seeded(_seeds(group))]
+            beside = [more] if more == group[0].label else []
+            told = f"{name}, {more}" if more and not beside else name
+            told += f" ({', '.join([*beside, *partial])})" if beside or partial else ""
             unique = row.name if row.name in REFERENCES or not more else f"{row.name}.{more}"
-            rows.append((replace(row, name=unique, title=lacking or told, block=side.title), tuple(group)))
+            rows.append((replace(row, name=unique, title=told, block=side.title), tuple(group)))
     rows.sort(key=lambda row: (REFERENCES.index(row[0].name) if row[0].name in REFERENCES else len(REFERENCES), row[0].control))
     if any(row.seeds for row, _ in rows) and len({_people(run, side.forget) for _, run in side.parts}) > 1:
         notes.append("the seed also draws the people and their questions: a standard deviation over seeds is over both training and people")

@@ -32,12 +32,13 @@ def join(runs: Parts) -> Run:
         return replace(run, notes=(*run.notes, *twice), parts=tuple(parts))
     rows: list[Row] = []
     said: list[str] = []
-    renamed: dict[tuple[str, int, str], str] = {}
+    renamed: dict[tuple[str, int, str], tuple[str, str, int]] = {}
     for block in blocks(parts):
         found = merged(block)
         rows += found.rows
         said += found.notes
-        renamed |= {(entry.label, entry.row.forget, entry.row.title): title for title, entries in found.sources for entry in entries}
+        sources = [(title, entry) for title, entries in found.sources for entry in entries]
+        renamed |= {(entry.label, entry.row.forget, entry.row.title): (block.title, title, entry.run.seed) for title, entry in sources}
     names = _Names(parts, renamed)
     return Run(
         settings=_settings(parts),
@@ -76,17 +77,18 @@ def _each_once(runs: Parts) -> tuple[list[tuple[str, Run]], list[str]]:
 class _Names:
     """What the runs say of their methods, each by a name that no other run's method has: of ``GA`` twice, ``GA (seed 1)`` or ``GA (second)``."""
 
-    def __init__(self, parts: Parts, renamed: Mapping[tuple[str, int, str], str]) -> None:
-        self.parts, self.renamed = parts, renamed
+    def __init__(self, parts: Parts, rows: Mapping[tuple[str, int, str], tuple[str, str, int]]) -> None:
+        """``rows``: where a run's row (label, share, title) went: block, title, and its seed."""
+        self.parts, self.rows = parts, rows
 
     def _told_apart(self, said: Mapping[tuple[str, str, int], Any]) -> dict[tuple[str, str, int], tuple[str, str] | None]:
         """For what a run (by label) says of a method and share: its name and what was added to it, None when another run says just the same."""
-        titles = {key: self.renamed.get((key[0], key[2], key[1]), key[1]) for key in said}
+        titles = {key: self.rows[key[0], key[2], key[1]][1] if (key[0], key[2], key[1]) in self.rows else key[1] for key in said}
         seeds = {label: run.seed for label, run in self.parts}
         found: dict[tuple[str, str, int], tuple[str, str] | None] = {}
         for key, title in titles.items():
             rivals = [other for other in titles if titles[other] == title and other[2] == key[2]]
-            first = [other for at, other in enumerate(rivals) if said[other] not in [said[earlier] for earlier in rivals[:at]]]
+            first = [other for at, other in enumerate(rivals) if not any(self._same(said, other, earlier) for earlier in rivals[:at])]
             if key not in first:
                 found[key] = None
             elif len(first) == 1:
@@ -96,6 +98,11 @@ class _Names:
                 more = f"seed {seeds[key[0]]}" if by_seed else key[0]
                 found[key] = (title if title.endswith(f"({more})") else f"{title} ({more})"), more
         return found
+
+    def _same(self, said: Mapping[tuple[str, str, int], Any], one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
+        """Whether two runs say the same of the same model: the same row, of the same seed."""
+        rows = [self.rows.get((label, forget, method)) for label, method, forget in (one, other)]
+        return said[one] == said[other] and rows[0] is not None and rows[0] == rows[1]
 
     def verdicts(self) -> list[Any]:
         said: dict[tuple[str, str, int], list[Any]] = {}

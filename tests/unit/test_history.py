@@ -324,7 +324,7 @@ def test_what_is_no_command_ends_with_the_usage(arguments: list[str], capsys: py
     assert "usage: mllmu" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["compare", "history", "promote", "export-data"])
+@pytest.mark.parametrize("command", ["compare", "history", "promote", "export-data", "report"])
 @pytest.mark.parametrize("columns", ["20", "60", "200"])
 def test_every_command_has_its_help(command: str, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", columns)
