@@ -45,6 +45,9 @@ def _wrong(value: Any, hint: Any, place: str, depth: int = 0) -> Iterator[str]:
             return
         for name, kind in _fields(hint):
             yield from _wrong(getattr(value, name), kind, name, depth + 1)
+        ends = [getattr(value, end) for end in ("low", "high") if hasattr(value, end)]
+        if len({end != end for end in ends}) > 1:
+            yield f"{place}: an interval with one end"
     elif origin is Literal:
         if value not in inner:
             yield f"{place}: one of {', '.join(map(str, inner))} is expected, not {value!r:.60}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_mllmu.analysis.table import REFERENCES, Cell, Row, Shares
 from pytest_mllmu.analysis.tradeoff import points
+from pytest_mllmu.benchmark.profiles import Split
 from pytest_mllmu.report.apart import differences
 from pytest_mllmu.report.layout import seeded, title
 from pytest_mllmu.report.run import Run, jsonable
@@ -116,9 +117,20 @@ def merged(side: Side) -> Merged:
             unique = row.name if row.name in REFERENCES or not more else f"{row.name}.{more}"
             rows.append((replace(row, name=unique, title=told, block=side.title), tuple(group)))
     rows.sort(key=lambda row: (REFERENCES.index(row[0].name) if row[0].name in REFERENCES else len(REFERENCES), row[0].control))
+    notes += [said for row, _ in rows if (said := _says(row))]
     if any(row.seeds for row, _ in rows) and len({_people(run, side.forget) for _, run in side.parts}) > 1:
         notes.append("the seed also draws the people and their questions: a standard deviation over seeds is over both training and people")
     return Merged(tuple(row for row, _ in rows), tuple((row.title, entries) for row, entries in rows), tuple(notes))
+
+
+def _says(row: Row) -> str:
+    """``GA, mean ± standard deviation over 3 seeds (0, 1, 2): left is 36% ±9 of what vanilla knew of the forget set, ...``"""
+    sets: tuple[Split, ...] = ("forget", "retain")
+    found = {split: row.shares[split, "both"] for split in sets if row.shares and (split, "both") in row.shares}
+    parts = [f"{value:.0%} ±{100 * (high - low) / 2:.0f} of what vanilla knew of the {split} set" for split, (value, low, high) in found.items()]
+    if not row.on_trial or not row.seeds or not parts:
+        return ""
+    return f"{row.title}, mean ± standard deviation over {seeded(row.seeds)}: left is {', '.join(parts)}"
 
 
 def _entries(side: Side, label: str, run: Run) -> Iterator[Entry]:

@@ -120,7 +120,7 @@ def test_json_lines_in_their_order(tmp_path: Path) -> None:
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"\.json, \.jsonl, \.md"):
         write(make_run(), tmp_path / "run.docx")
-    assert SUFFIXES == (".json", ".jsonl", ".md")
+    assert SUFFIXES == (".json", ".jsonl", ".md", ".png", ".svg", ".pdf")
 
 
 def test_a_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:

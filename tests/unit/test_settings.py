@@ -119,7 +119,7 @@ WRONG = [
     ("data", "sythetic", "or 'synthetic'; did you mean 'synthetic'?"),
     ("report", "run.txt", "the report 'run.txt' ends in none of .json, .jsonl, .md"),
     ("report", "run", "the report 'run' ends in none of .json, .jsonl, .md"),
-    ("report", "run.jsn", "ends in none of .json, .jsonl, .md; did you mean '.json'?"),
+    ("report", "run.jsn", "ends in none of .json, .jsonl, .md, .png, .svg, .pdf; did you mean '.json'?"),
     ("report", "/no/such/folder/run.md", "no folder '/no/such/folder' to write the report 'run.md' to"),
 ]
 

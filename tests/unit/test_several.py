@@ -100,6 +100,8 @@ def test_points_of_seeds_are_means_of_points() -> None:
     assert kept is not None
     assert (forgotten.value, kept.value) == (pytest.approx(0.7), pytest.approx(0.3))
     reach = math.sqrt(0.02)
+    known = [f"30% ±14 of what vanilla knew of the {split} set" for split in SPLITS]
+    assert f"GA, mean ± standard deviation over 2 seeds (0, 1): left is {', '.join(known)}" in run.notes
     assert (forgotten.low, forgotten.high) == (pytest.approx(0.7 - reach), pytest.approx(0.7 + reach))
 
 
