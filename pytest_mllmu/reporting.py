@@ -17,13 +17,16 @@ MOST = 12
 """Inconclusive gates that are printed without -v, as in a session."""
 ABOUT = """Prints stored runs again, as the table of a session or into files, without a model.
 
-Several runs stand side by side. Runs that differ in nothing but methods and seed share a table; a method of several seeds is one row, the mean with its
-standard deviation. Runs of other models, data, dialects or judges have tables of their own: their numbers cannot be compared.
+Several runs stand side by side. Runs that differ in nothing but methods and
+seed share a table; a method of several seeds is one row, the mean with its
+standard deviation. Runs of other models, data, dialects or judges have tables
+of their own: their numbers cannot be compared.
 
-  mllmu report run.json                                        the table
-  mllmu report run.json --to run.md --to run.png               a document and pictures (run-tradeoff.png, ...)
-  mllmu report seed0.json seed1.json seed2.json                mean and standard deviation over seeds
-  mllmu report ga.json npo.json history/ --to all.pdf          side by side; of a folder of runs its last one
+  mllmu report run.json                    the table
+  mllmu report run.json --to run.md        a document
+  mllmu report run.json --to run.png       pictures: run-tradeoff.png, ...
+  mllmu report seed0.json seed1.json       mean and standard deviation
+  mllmu report ga.json npo.json history/   side by side; of a folder its last run
 """
 
 

@@ -38,7 +38,7 @@ class Entry:
 
 @dataclass
 class Side:
-    """Runs whose rows of one share can be compared: ``about`` is what they have in common, ``data`` the fingerprints of people by seed."""
+    """Runs whose rows of one share can be compared: ``about`` is what they have in common."""
 
     forget: int
     about: Mapping[str, Any]
@@ -203,13 +203,15 @@ def _seeds(group: Sequence[Entry]) -> tuple[int, ...]:
 
 
 def _shares(side: Side) -> dict[tuple[str, str], Shares]:
-    """What is left of what the vanilla knew, by run and row. The oracle of one run is the floor for all runs of its seed, or they would be no comparison."""
+    """What is left of what the vanilla knew, by run and row. The references of one run are those of all runs of its seed: with other floors there would be
+    nothing to compare."""
     found: dict[tuple[str, str], Shares] = {}
     for label, run in side.parts:
         own = [row for row in run.table.rows if row.forget == side.forget]
-        if not any(row.name == "oracle" for row in own):
-            others = [row for _, other in side.parts if other.seed == run.seed for row in other.table.rows]
-            own += [row for row in others if row.name == "oracle" and row.forget == side.forget][:1]
+        others = [row for _, other in side.parts if other.seed == run.seed for row in other.table.rows if row.forget == side.forget]
+        for name in REFERENCES:
+            if not any(row.name == name for row in own):
+                own += [row for row in others if row.name == name][:1]
         for point in points(own):
             found[label, point.row.name] = {place: (left.value, left.low, left.high) for place, left in point.left.items()}
     return found

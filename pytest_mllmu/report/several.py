@@ -122,17 +122,14 @@ class _Names:
         return [replace(change, candidate=name[0]) for key, found in said.items() if (name := names[key]) is not None for change in found]
 
     def findings(self) -> list[Any]:
-        said = {(label, found.method, at): found for label, run in self.parts for at, found in enumerate(run.findings)}
-        shares = {key: _share(self.parts, key[0], found.method) for key, found in said.items()}
-        keyed = {(label, method, shares[label, method, at]): found for (label, method, at), found in said.items()}
-        names = self._told_apart({key: _plain(found.to_json()) for key, found in keyed.items()})
-        return [replace(found, method=name[0]) for key, found in keyed.items() if (name := names[key]) is not None]
-
-
-def _share(parts: Parts, label: str, title: str) -> int:
-    """The share of people to forget of the row with this title."""
-    (run,) = (run for name, run in parts if name == label)
-    return next((row.forget for row in run.table.rows if row.title == title), 0)
+        said: dict[tuple[str, str, int], Any] = {}
+        for label, run in self.parts:
+            for at, found in enumerate(run.findings):
+                before = sum(earlier.method == found.method for earlier in run.findings[:at])
+                shares = [row.forget for row in run.table.rows if row.title == found.method]  # of several ratios one each, in their order
+                said[label, found.method, shares[before] if before < len(shares) else -at] = found
+        names = self._told_apart({key: _plain(found.to_json()) for key, found in said.items()})
+        return [replace(found, method=name[0]) for key, found in said.items() if (name := names[key]) is not None]
 
 
 def _plain(row: Any) -> str:
