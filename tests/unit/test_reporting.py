@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 import subprocess
 import sys
@@ -98,6 +99,16 @@ def test_nothing_heavy_is_imported(stored: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code, stored / "a.json", stored / "b.json"], capture_output=True, text=True, check=True, timeout=120)
     assert json.loads(ran.stdout.splitlines()[-1]) == [0, []]
+
+
+@pytest.mark.parametrize(("rest", "encoding"), [("", "ascii"), ("| head -n 1", "utf-8")])
+def test_a_terminal_of_few_letters_and_a_pipe_that_ends(rest: str, encoding: str, tmp_path: Path) -> None:
+    write_json(replace(make_run(4), notes=tuple(f"{number} {'x' * 100}" for number in range(3000))), tmp_path / "x.json")  # more than a pipe holds
+    command = f"{sys.executable} -c 'import sys; from pytest_mllmu.cli import main; sys.exit(main())' report {tmp_path / 'x.json'} {rest}"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    ran = subprocess.run(["bash", "-o", "pipefail", "-c", command], env=environment, capture_output=True, check=False, timeout=120)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.startswith(b"tiny-llava")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
