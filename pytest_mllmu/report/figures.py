@@ -271,6 +271,6 @@ def _square(axes: Any, column: int, row: int, one: Measure) -> None:
     from matplotlib.patches import Rectangle
 
     depth = 0.0 if math.isnan(one.value) else min(1.0, max(0.0, one.value))
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=str(1 - 0.85 * depth), edgecolor="white", linewidth=0.8))
+    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=str(1 - 0.5 * depth), edgecolor="white", linewidth=0.8))
     text = share(one, counted=True).replace(" [", "\n[")
-    axes.text(column, row, text, ha="center", va="center", color="white" if depth > 0.65 else "black", fontsize=5 if "[" in text else 6.5)
+    axes.text(column, row, text, ha="center", va="center", fontsize=5 if "[" in text else 6.5)
