@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -12,6 +14,7 @@ from pytest_mllmu import __version__
 from pytest_mllmu import settings as choices
 from pytest_mllmu.errors import MllmuError, SettingsError
 from pytest_mllmu.options import OPTIONS
+from pytest_mllmu.reporting import add_parser, last, lines
 
 WORSE, USAGE = 1, 4
 """Exit codes, as pytest's: something got worse or was altered, a user's mistake."""
@@ -21,8 +24,14 @@ KNOWN = {option.name: option for option in OPTIONS}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a letter shows a question mark
     try:
         code: int = given.run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except MllmuError as error:
         _show([f"mllmu: {error}"], sys.stderr)
         return USAGE
@@ -58,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         compare.add_argument(f"--{name.replace('_', '-')}", metavar=option.metavar, help=option.help.replace("%", "%%"))
     compare.add_argument("--inconclusive", choices=("yellow", "red"), default="yellow", help="whether an inconclusive change is a failure (default: yellow)")
     compare.set_defaults(run=_compare)
+
+    add_parser(commands).set_defaults(run=_report)
 
     history = commands.add_parser("history", help="the runs of a folder that --mllmu-history writes")
     history.add_argument("folder", metavar="DIR", type=Path)
@@ -99,11 +110,9 @@ def _compare(given: argparse.Namespace) -> int:
 
     named = {name: getattr(given, name) for name in ("fail_on", "across")}
     settings = choices.resolve(named, lambda key: None, {}, flags="--")
-    last = history.runs(given.report)[-1:] if given.report.is_dir() else [given.report]
-    if not last:
-        raise SettingsError(f"{given.report}: no run in this folder")
+    path = last(given.report)
     before = read_json(given.baseline / history.BASELINE if given.baseline.is_dir() else given.baseline)
-    after = read_json(last[0])
+    after = read_json(path)
     try:
         asked = limits(settings.fail_on)
         if why := refused(before.about, after.about, settings.across):
@@ -118,6 +127,11 @@ def _compare(given: argparse.Namespace) -> int:
     for limit in unused:
         print(f"--fail-on={limit}: the two runs have nothing in common that it is about")
     return WORSE if unused or any(change.red for change in found) else 0
+
+
+def _report(given: argparse.Namespace) -> int:
+    _show(lines(given))
+    return 0
 
 
 def _history(given: argparse.Namespace) -> int:

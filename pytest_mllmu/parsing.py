@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -17,7 +18,8 @@ POLICIES = ("default", "strict", "acceptance", "mmunlearner", "off")
 FAIL_ON = ("forget.*:+2", "test.*:+2", "retain.*:-2", "celebrity.*:-2", "general.*:-2")
 """What is a regression unless the user says it: two points remembered again, or lost."""
 MAY_DIFFER = ("data", "seed", "dialect", "judge", "people")
-REPORTS = (".json", ".jsonl", ".md", ".html", ".csv", ".tex")
+FIGURES = (".png", ".svg", ".pdf")
+REPORTS = (".json", ".jsonl", ".md", ".html", ".csv", ".tex", *FIGURES)
 LISTS = (".csv", ".jsonl")
 LABELS = ("answer", "upstream")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -272,6 +274,8 @@ def report(text: str) -> Path:
     path = Path(text)
     if path.suffix.lower() not in REPORTS:
         raise ValueError(f"the report {text!r} ends in none of {', '.join(REPORTS)}{did_you_mean(path.suffix, REPORTS)}")
+    if path.suffix.lower() in FIGURES and find_spec("matplotlib") is None:
+        raise ValueError(f"the picture {text!r} needs matplotlib: pip install 'pytest-mllmu[report]'")
     if not path.resolve().parent.is_dir():
         raise ValueError(f"no folder {str(path.resolve().parent)!r} to write the report {path.name!r} to")
     return path.resolve()

@@ -233,8 +233,8 @@ class Session:
         from pytest_mllmu.report import write
 
         assert self.run is not None
-        write(self.run, path, self.record.lines() if path.suffix == ".jsonl" else (), self.settings.signals == "yes")
-        self.said.append(f"report written to {path}")
+        files = write(self.run, path, self.record.lines() if path.suffix == ".jsonl" else (), self.settings.signals == "yes")
+        self.said += [f"report written to {file}" for file in files]
 
     def _spent(self) -> Iterator[str]:
         if self.pipeline.judge is not None and (spent := self.pipeline.judge.spent()):

@@ -56,6 +56,8 @@ class Leaks:
             people[str(person)] = {(str(what), side): Told(int(told), int(knew), int(asked)) for what, side, told, knew, asked in facts}
             if any(side not in MODALITIES for _, side in people[str(person)]):
                 raise ValueError(f"a modality that is none in {str(facts)[:100]}")
+            if any(not 0 <= one.told <= one.knew <= one.asked for one in people[str(person)].values()):
+                raise ValueError(f"counts that cannot be in {str(facts)[:100]}")
         return cls(str(row["name"]), int(row["forget"]), people)
 
 

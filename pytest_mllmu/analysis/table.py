@@ -17,6 +17,8 @@ View = Literal["multimodal", "unimodal", "both"]
 """Which questions a cell counts; "both" pools them."""
 
 VIEWS: tuple[View, ...] = get_args(View)
+Shares = Mapping[tuple[Split, View], tuple[float, float, float]]
+"""A share with the ends of its interval or spread, by set and modality of the questions."""
 NAN = float("nan")
 REFERENCES = ("vanilla", "oracle")
 """The names of rows that are no candidate's."""
@@ -70,6 +72,12 @@ class Row:
     forget: int = 0
     control: bool = False
     """Whether it stands beside the candidates for comparison: no method that is on trial."""
+    block: str = ""
+    """The title of the block that it stands in, where several runs share a table."""
+    seeds: tuple[int, ...] = ()
+    """Of the runs that its cells are the mean of, ``low`` and ``high`` being a standard deviation off. Empty for one run, whose intervals are over people."""
+    shares: Shares | None = field(default=None, compare=False, repr=False)
+    """What is left of what the vanilla knew, where a mean over runs has no sums to compute it from (tradeoff.py). Not stored."""
 
     @property
     def on_trial(self) -> bool:
@@ -96,13 +104,15 @@ class Row:
                 row["about"] = people.index(about)
             rows.append(row)
         control = {"control": True} if self.control else {}
-        return {"name": self.name, "title": self.title, "forget": self.forget, **control, "people": people, "cells": rows}
+        joined = {**({"block": self.block} if self.block else {}), **({"seeds": list(self.seeds)} if self.seeds else {})}
+        return {"name": self.name, "title": self.title, "forget": self.forget, **control, **joined, "people": people, "cells": rows}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Row:
         people = [[str(person) for person in about] for about in row["people"]]
         cells = [Cell.from_json(cell, people[cell["about"]] if cell.get("sums") else ()) for cell in row["cells"]]
-        return cls(row["name"], row["title"], tuple(cells), row["forget"], bool(row.get("control", False)))
+        joined = {"block": row.get("block", ""), "seeds": tuple(row.get("seeds", ()))}
+        return cls(row["name"], row["title"], tuple(cells), row["forget"], bool(row.get("control", False)), **joined)
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ class Table:
         """Raises StoreError when ``data`` is not what ``to_json`` gives."""
         try:
             return cls(tuple(Row.from_json(row) for row in data["rows"]))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise StoreError(f"not a table of results ({error!r})") from None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pytest_mllmu.analysis.gates import FORGOTTEN, PEOPLE_AT_LEAST
 from pytest_mllmu.analysis.knowledge import MEMORISED, Kinds, retained
 from pytest_mllmu.analysis.statistics import NO_INTERVAL
-from pytest_mllmu.analysis.table import VIEWS, Row, View
+from pytest_mllmu.analysis.table import VIEWS, Row, Shares, View
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality, Split
 
 UNIMODAL = "unimodal"
@@ -22,7 +22,7 @@ UNIMODAL = "unimodal"
 @dataclass(frozen=True)
 class Extent:
     """A share with its 95% interval and n; shares below 0 and above 1 are what they are. Of fewer than five people there is no interval (nan ends): it would
-    only say that nothing is known."""
+    only say that nothing is known. Of a row that is the mean over seeds the ends are a standard deviation off."""
 
     value: float
     low: float
@@ -65,7 +65,9 @@ def points(rows: Sequence[Row]) -> list[Point]:
     """Of the rows that were asked about the same people, their vanilla among them; none without it."""
     vanilla = next((row for row in rows if row.name == "vanilla"), None)
     oracle = next((row for row in rows if row.name == "oracle"), None)
-    return [Point(row, extents(row, vanilla, oracle), _trained(row)) for row in rows] if vanilla is not None else []
+    if vanilla is None:
+        return []
+    return [Point(row, extents(row, vanilla, oracle) if row.shares is None else _stored(row.shares), _trained(row)) for row in rows]
 
 
 def extents(row: Row, vanilla: Row, oracle: Row | None) -> Extents:
@@ -80,6 +82,10 @@ def extents(row: Row, vanilla: Row, oracle: Row | None) -> Extents:
                 interval = left.interval if left.people >= PEOPLE_AT_LEAST else NO_INTERVAL
                 found[split, view] = Extent(left.value, interval.low, interval.high, left.questions, left.people)
     return found
+
+
+def _stored(shares: Shares) -> Extents:
+    return {place: Extent(*share) for place, share in shares.items()}
 
 
 def _trained(row: Row) -> Modality | None:

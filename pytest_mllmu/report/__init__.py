@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mllmu.errors import SettingsError, did_you_mean
+from pytest_mllmu.parsing import FIGURES
 
 if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
@@ -21,8 +22,9 @@ class Beside:
     signals: bool = False
 
 
-def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals: bool = False) -> None:
-    """Write ``run`` to ``path`` in the format of its suffix; ``lines`` (one dict a question) are what ``.jsonl`` holds.
+def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals: bool = False) -> list[Path]:
+    """Write ``run`` to ``path`` in the format of its suffix; ``lines`` (one dict a question) are what ``.jsonl`` holds. The files that were written: of
+    pictures one each, ``run-tradeoff.png`` beside where ``run.png`` would be.
 
     ``signals``: ``.md`` and ``.tex`` show the probabilities; ``.json`` and ``.csv`` always have them.
 
@@ -31,7 +33,7 @@ def write(run: Run, path: Path, lines: Iterable[Mapping[str, Any]] = (), signals
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise SettingsError(f"{path}: a report ends in one of {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}")
-    WRITERS[suffix](run, path, Beside(lines, signals))
+    return WRITERS[suffix](run, path, Beside(lines, signals)) or [path]
 
 
 def _json(run: Run, path: Path, beside: Beside) -> None:
@@ -70,12 +72,20 @@ def _latex(run: Run, path: Path, beside: Beside) -> None:
     write_latex(run, path, beside.signals)
 
 
-WRITERS: dict[str, Callable[[Run, Path, Beside], None]] = {
+def _figures(run: Run, path: Path, beside: Beside) -> list[Path]:
+    from pytest_mllmu.report.figures import write_figures
+
+    return write_figures(run, path)
+
+
+WRITERS: dict[str, Callable[[Run, Path, Beside], list[Path] | None]] = {
     ".json": _json,
     ".jsonl": _jsonl,
     ".md": _markdown,
     ".html": _html,
     ".csv": _csv,
     ".tex": _latex,
+    **dict.fromkeys(FIGURES, _figures),
 }
+"""What writes a format; the files it wrote, where they are others than that of the name."""
 SUFFIXES = tuple(WRITERS)

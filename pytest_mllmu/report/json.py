@@ -28,15 +28,19 @@ def text(run: Run) -> str:
 
 
 def read_json(path: Path) -> Run:
-    """A stored run. Raises StoreError when the file is none."""
+    """A stored run that every writer can print. Raises StoreError when the file is none."""
+    from pytest_mllmu.report.checking import check
+
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: not a report of a run: {getattr(error, 'strerror', None) or error}") from None
     try:
-        return Run.from_json(row)
+        run = Run.from_json(row)
+        check(run)
     except StoreError as error:
         raise StoreError(f"{path}: {error}") from None
+    return run
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -93,18 +93,20 @@ SIGNALS = Form(
 
 
 def blocks(run: Run) -> list[Block]:
-    shares = list(dict.fromkeys(row.forget for row in run.table.rows))
-    return [Block(title(run, share), tuple(row for row in run.table.rows if row.forget == share)) for share in shares]
+    found: dict[tuple[str, int], list[Row]] = {}
+    for row in run.table.rows:
+        found.setdefault((row.block, row.forget), []).append(row)
+    return [Block(name or title(run, share), tuple(rows)) for (name, share), rows in found.items()]
 
 
-def title(run: Run, forget: int) -> str:
+def title(run: Run, forget: int, seeds: Sequence[int] = ()) -> str:
     """``tiny-llava (10% Forget), synthetic, seed 0``, after the paper's block titles; settings that are not known are left out."""
     model = run.settings.get("model")
     what = f"{forget}% Forget" if forget else ""
     if run.settings.get("scenario") == "pretrained":
         what = f"known from {'fine-tuning' if forget else 'pre-training'}"
     block = [f"{Path(model).name} ({what})"] if model and what else []
-    return ", ".join([*block, run.benchmark_name, f"seed {run.seed}"])
+    return ", ".join([*block, run.benchmark_name, seeded(seeds or (run.seed,))])
 
 
 def modalities(show: Show) -> tuple[Modality, ...]:
@@ -118,8 +120,13 @@ def counts(block: Block, show: Show, form: Form = TABLE) -> list[str]:
         parts = [part for split, metrics in form.groups(block) if (part := _count(block, split, modality, metrics))]
         lines[modality] = "; ".join(parts) or "nothing was asked"
     texts = set(lines.values())
+    seeds = " of each seed" if any(row.seeds for row in block.rows) else ""
     both = " (each of image + text and text only)" if show == "both" else ""
-    return [f"n{both}: {texts.pop()}"] if len(texts) == 1 else [f"n, {MODALITY_TITLES[modality]}: {lines[modality]}" for modality in modalities(show)]
+    return (
+        [f"n{seeds}{both}: {texts.pop()}"]
+        if len(texts) == 1
+        else [f"n{seeds}, {MODALITY_TITLES[modality]}: {lines[modality]}" for modality in modalities(show)]
+    )
 
 
 def _count(block: Block, split: Split, modality: Modality, metrics: Sequence[Metric]) -> str:
@@ -149,20 +156,30 @@ def unparseable(block: Block) -> list[str]:
 def legend(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False) -> list[str]:
     """What the numbers mean; ends with the notes of the run. ``short``: of the whole numbers of a terminal, under titles that are as short."""
     ranked = any(block.ranked for block in blocks(run))
+    seeds = list(dict.fromkeys(row.seeds for row in run.table.rows))
     lines = ["*: best, +: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)"] if ranked else []
     if short:
-        lines += [
-            f"Acc. (multiple choice) and Cloze: % right; R-L: ROUGE-L; Fact (1 to 10): {run.judge}",
-            "±: half the 95% interval over people, which ends where the scale ends (100 ±17 is 66 to 100)",
-        ]
-    else:
-        lines.append(
-            f"±: half the width of the 95% interval over people, which ends where the scale ends (100.0% ±16.9 is 66 to 100); Fact. (1 to 10): {run.judge}"
-        )
+        lines.append(f"Acc. (multiple choice) and Cloze: % right; R-L: ROUGE-L; Fact (1 to 10): {run.judge}")
+    lines += [spread(several) for several in seeds if several]
+    if () in seeds or not seeds:
+        where = "of a row of one run " if len(seeds) > 1 else ""
+        half, example = ("half the 95% interval", "100 ±17") if short else ("half the width of the 95% interval", "100.0% ±16.9")
+        lines.append(f"±: {where}{half} over people, which ends where the scale ends ({example} is 66 to 100)")
+    lines[-1] += "" if short else f"; Fact. (1 to 10): {run.judge}"
     lines += [note for form in forms for note in form.notes]
     if run.synthetic:
         lines.append(SYNTHETIC)
     return lines + list(run.notes)
+
+
+def spread(seeds: Sequence[int]) -> str:
+    """What ± is in a row that is the mean over some seeds."""
+    return f"±: standard deviation over {seeded(seeds)}, around their mean"
+
+
+def seeded(seeds: Sequence[int]) -> str:
+    """``seed 0``, ``3 seeds (0, 1, 2)``"""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds ({', '.join(map(str, seeds))})"
 
 
 def candidates(run: Run) -> list[tuple[str, int, list[Verdict]]]:

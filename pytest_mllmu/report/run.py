@@ -47,6 +47,8 @@ class Run:
     leaks: list[Leaks] = field(default_factory=list)
     """Who still tells what, of each row but the vanilla."""
     samples: list[Sample] = field(default_factory=list)
+    parts: tuple[tuple[str, Run], ...] = field(default=(), compare=False, repr=False)
+    """The runs that this one puts side by side, with their labels (several.py); not stored."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -103,8 +105,8 @@ class Run:
                 leaks=[Leaks.from_json(found) for found in row.get("leaks", [])],
                 samples=[Sample.from_json(found) for found in row.get("samples", [])],
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StoreError(f"not a run ({error!r})") from None
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise StoreError(f"not a run ({error!r:.200})") from None
 
 
 def about(settings: Mapping[str, Any], seed: int, fingerprints: Mapping[str, Any]) -> dict[str, Any]:

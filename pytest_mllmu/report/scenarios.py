@@ -48,7 +48,7 @@ def sheets(found: Findings) -> Iterator[Sheet]:
     if found.matrix:
         number = len(found.matrix)
         parts = [(part, row) for part, row in enumerate(found.matrix, 1) if row]
-        body = [(f"part {part} (n = {row[0].people})", *[""] * (part - 1), *(share(one, counted=True) for one in row)) for part, row in parts]
+        body = [(f"part {part} (n = {row[0].people})", *[""] * (number - len(row)), *(share(one, counted=True) for one in row)) for part, row in parts]
         header = ("", *(f"after {step}" for step in range(1, number + 1)))
         yield Sheet("left of each part after each request", header, tuple(body))
 

@@ -103,11 +103,14 @@ def test_markdown_has_a_table(built: Built) -> None:
 def test_an_older_report_is_replaced(built: Built, tmp_path: Path) -> None:
     for suffix in ("json", "jsonl", "md", "csv", "tex"):
         (tmp_path / f"run.{suffix}").write_text("older, and much longer than nothing\n" * 5000)
-    ran = built.warm(tmp_path, *(f"--mllmu-report=run.{suffix}" for suffix in ("json", "jsonl", "md", "csv", "tex")))
+    ran = built.warm(tmp_path, *(f"--mllmu-report=run.{suffix}" for suffix in ("json", "jsonl", "md", "csv", "tex", "html", "svg")))
     assert ran.json() == built.ran.json()
     for name in ("run.jsonl", "run.md", "run.csv", "run.tex"):
         assert (tmp_path / name).read_bytes() == (built.ran.folder / name).read_bytes()
         assert f"report written to {tmp_path / name}" in ran.text
+    pictures = sorted(tmp_path.glob("*.svg"))
+    assert pictures
+    assert [f"report written to {path}" in ran.text for path in pictures] == [True] * len(pictures)
     assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
 
 

@@ -297,8 +297,8 @@ def test_runs_of_others_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest
     run.table = Table((*run.table.rows, build_row("npo", evil, scores(8), 10)))
     run.notes = (f"{PARTIAL}: {evil}",)
     for path in (tmp_path / "0001.json", tmp_path / "0002.json"):
-        path.write_text(json.dumps(run.to_json() | {"seed": evil}), encoding="utf-8")
-    worse = stored(tmp_path / "b.json", replace(run, seed=evil, table=Table(tuple(build_row(row.name, "", scores(6), 10) for row in run.table.rows))))
+        path.write_text(json.dumps(run.to_json()), encoding="utf-8")
+    worse = stored(tmp_path / "b.json", replace(run, table=Table(tuple(build_row(row.name, "", scores(6), 10) for row in run.table.rows))))
     for arguments in (["history", tmp_path], ["promote", tmp_path], ["compare", tmp_path, worse]):
         assert main([str(argument) for argument in arguments]) == (arguments[0] == "compare")
         out, err = capsys.readouterr()
@@ -324,7 +324,7 @@ def test_what_is_no_command_ends_with_the_usage(arguments: list[str], capsys: py
     assert "usage: mllmu" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["compare", "history", "promote", "export-data"])
+@pytest.mark.parametrize("command", ["compare", "history", "promote", "export-data", "report"])
 @pytest.mark.parametrize("columns", ["20", "60", "200"])
 def test_every_command_has_its_help(command: str, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", columns)

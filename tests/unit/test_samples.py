@@ -103,6 +103,8 @@ def test_what_vanilla_did_not_know_cannot_leak() -> None:
     assert Leaks.from_json(json.loads(json.dumps(found.to_json()))) == found
     with pytest.raises(ValueError, match="a modality that is none"):
         Leaks.from_json({**found.to_json(), "people": {"1": [["job", "smell", 1, 1, 1]]}})
+    with pytest.raises(ValueError, match="counts that cannot be"):
+        Leaks.from_json({**found.to_json(), "people": {"1": [["job", "unimodal", 3, 2, 4]]}})
 
 
 # --- where a candidate stands ---

@@ -16,7 +16,7 @@ from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.embedded import tiny
 from pytest_mllmu.errors import SettingsError
 from pytest_mllmu.options import OPTIONS
-from pytest_mllmu.parsing import Known, Steps
+from pytest_mllmu.parsing import REPORTS, Known, Steps
 from pytest_mllmu.settings import Settings, check_flags, resolve
 from tests.checkpoints import adapter, whole
 
