@@ -16,14 +16,14 @@ PAGES: dict[str, str] = runpy.run_path(str(ROOT / "docs" / "generate.py"))["page
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_what_the_code_says(name: str) -> None:
     page = ROOT / "docs" / "reference" / name
-    assert page.is_file() and page.read_text(encoding="utf-8") == PAGES[name], f"docs/reference/{name} is stale: run python docs/generate.py"  # noqa: PT018
+    committed = page.read_text(encoding="utf-8") if page.is_file() else ""
+    assert committed == PAGES[name], f"docs/reference/{name} is stale: run python docs/generate.py"
 
 
 def test_no_other_page_lies_there() -> None:
     assert {path.name for path in (ROOT / "docs" / "reference").iterdir()} == set(PAGES)
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_every_option_is_in_the_reference(option: object) -> None:
-    written = [getattr(option, name) for name in ("flag", "environment", "key")]
-    assert [name for name in written if name not in PAGES["options.md"]] == []
+def test_every_option_is_in_the_reference() -> None:
+    written = [name for option in OPTIONS for name in (option.flag, option.environment, option.key)]
+    assert [name for name in written if f"`{name}" not in PAGES["options.md"]] == []
