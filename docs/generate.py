@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
+from html import escape
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
@@ -71,7 +72,9 @@ def cell(text: str) -> str:
 
 
 def code(text: object) -> str:
-    return f"`{cell(str(text))}`" if str(text) else ""
+    """Readers of Markdown do not agree on a bar in code that stands in a table: there it is written as HTML."""
+    said = str(text)
+    return f"<code>{escape(said, quote=False).replace('|', '&#124;')}</code>" if "|" in said else f"`{said}`" if said else ""
 
 
 def rows(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
