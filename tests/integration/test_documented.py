@@ -39,13 +39,14 @@ CODES = (
     (r".*", 1),
 )
 
-LARGER = {"MLLMU_PROFILES": "20", "MLLMU_FORGET": "50", "MLLMU_CELEBRITIES": "8"}
+LARGER = {"MLLMU_PROFILES": "12", "MLLMU_FORGET": "42", "MLLMU_CELEBRITIES": "8", "MLLMU_EPOCHS": "1"}
+"""Of a scenario: five people to forget, one after the other, and enough celebrities to forget some of those who are known."""
 BRIEF: dict[str, tuple[str, ...]] = {
     "python benchmarks/validity/coverage.py": ("--rounds", "20"),
     "python benchmarks/validity/faults.py": ("--only", "429"),
     "python benchmarks/performance/training.py": ("--people", "2", "--rounds", "1", "--methods", "ga", "--models", "tiny-llava"),
     "python benchmarks/performance/evaluation.py --models tiny-llava,tiny-llava-ending,tiny-endless,30m": (
-        *("--people", "20", "--celebrities", "4", "--trained", "4", "--asked", "24", "--ours", "48"),
+        *("--people", "20", "--forget", "20", "--celebrities", "4", "--trained", "4", "--asked", "24", "--ours", "48", "--models", "tiny-llava"),
     ),
 }
 """Scripts that take minutes to hours are given less to do."""
@@ -176,7 +177,7 @@ def _python(text: str, arguments: list[str], folder: Path, env: dict[str, str], 
         (folder / "docs").mkdir()
         shutil.copy(ROOT / script, folder / script)
     path = folder / script if script.startswith("docs/") else ROOT / script
-    env = environment(**env, PYTHONPATH=str(ROOT))
+    env = environment(**env, PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(folder / "cache"))
     done = subprocess.run(
         [sys.executable, str(path), *rest, *BRIEF.get(text, ())],
         cwd=folder,
