@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +161,6 @@ def _pytest(text: str, arguments: list[str], folder: Path, env: dict[str, str], 
 def _mllmu(text: str, arguments: list[str], folder: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Ran:
     """In this process, as nothing of it is slow; ``mllmu verify`` alone is a name, and is asked for its help."""
     monkeypatch.chdir(folder)
-    from contextlib import redirect_stderr, redirect_stdout
-    from io import StringIO
-
     with redirect_stdout(StringIO()) as said, redirect_stderr(said):
         try:
             code = cli.main(arguments if len(arguments) > 1 else [*arguments, "--help"])
