@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from html import escape
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
@@ -332,12 +334,20 @@ def formats() -> Iterator[str]:
     )
     for part in (responses.Response, responses.Truth):
         yield described(part, 3)
-    yield "## .md, .html, .tex, .csv, .png, .svg, .pdf"
+    yield from _csv()
+    yield "## .md, .html, .tex, .png, .svg, .pdf"
     yield (
         "Made to be read or to be put into a paper: [researcher.md](../researcher.md#what-goes-into-a-paper). Their text may change between versions; "
         "scripts read `.json`."
     )
     yield f"## Certificate\n\n`--mllmu-certificate=FILE.json` is another file, of schema version {canonical.SCHEMA}: [certificate.md](../certificate.md)."
+
+
+def _csv() -> Iterator[str]:
+    """Of a version that writes it."""
+    if find_spec("pytest_mllmu.report.csv") is not None:
+        module = import_module("pytest_mllmu.report.csv")
+        yield "## .csv\n\n" + prose(module.__doc__) + "\n\nColumns: " + ", ".join(map(code, module.COLUMNS)) + "."
 
 
 def _metric(metric: metrics.Metric) -> tuple[str, str, str, str, str]:
