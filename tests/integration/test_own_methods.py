@@ -9,12 +9,12 @@ import pytest
 
 from tests.integration.runs import SLOW, Built
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "researcher.md"
 
 
 def example() -> str:
-    """The README's own example: what is documented is what is tested."""
-    text = README.read_text(encoding="utf-8").split("<!-- own method -->")[1]
+    """The documentation's own example: what is documented is what is tested."""
+    text = PAGE.read_text(encoding="utf-8").split("<!-- own method -->")[1]
     return text.split("```python\n")[1].split("```")[0]
 
 

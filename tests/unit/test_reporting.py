@@ -33,7 +33,7 @@ def stored(tmp_path: Path) -> Path:
 def test_a_run_is_printed_as_the_session_did(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(stored / "a.json")]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(terminal.render(make_run(2, 0)))
+    assert out.startswith(terminal.render(make_run(2, 0), more=False))  # the rest is --to FILE
     assert main(["report", str(stored / "a.json"), "--show=unimodal"]) == 0
     assert "image + text" not in capsys.readouterr().out
 
