@@ -15,11 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pytest_mllmu.files import write_text
-from pytest_mllmu.report import page
+from pytest_mllmu.report import page, people
 from pytest_mllmu.report.changes import lines
 from pytest_mllmu.report.charts import percent
 from pytest_mllmu.report.run import Run
-from pytest_mllmu.report.standing import PHRASES, sentence
+from pytest_mllmu.report.standing import sentence
 from pytest_mllmu.report.untested import untested
 
 LONGEST = 600
@@ -43,10 +43,10 @@ def render(run: Run) -> str:
             run=run,
             title=page.title(run, parts, [name for name, _, _ in overview]),
             verdict=sentence(run),
-            phrases=PHRASES,
             parts=parts,
             overview=overview,
             found=found,
+            singles=list(people.singles(run)),
             guards=page.guards(run),
             changes=list(lines(run.changes)),
             untested=list(untested(run)),

@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_mllmu.analysis.gates import FORGOTTEN
-from pytest_mllmu.analysis.knowledge import shown
-from pytest_mllmu.analysis.leaks import Leaks, Told
 from pytest_mllmu.analysis.scenarios import Findings, Measure
-from pytest_mllmu.analysis.statistics import Interval
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.analysis.tradeoff import Extent, Point, points
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Split
-from pytest_mllmu.report import charts, scenarios
+from pytest_mllmu.report import charts, people, scenarios
 from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, blocks, counts, legend, tally, unparseable
 from pytest_mllmu.report.run import Run
-from pytest_mllmu.report.samples import Answer, Sample
-from pytest_mllmu.report.standing import Standing, standings
+from pytest_mllmu.report.standing import PHRASES, Standing, standings
 
-MOST_PEOPLE = 100
-"""Rows of a heat map; the worst are shown."""
 SHOWN: tuple[Split, ...] = ("forget", "test", "retain", "celebrity", "general")
-STEPS = 10
-"""Shades of a heat map."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row of the list of candidates. ``left``: set and what is left of it."""
+    """A row of the list of candidates. ``stands``: colour and words, of a mean over seeds for each of them. ``left``: set and what is left of it."""
 
     label: str
     tone: int
     title: str
     role: str
-    standing: Standing | None
+    stands: tuple[tuple[str, str], ...]
+    guards: tuple[str, ...]
+    known: str
+    counts: Counter[str] | None
     left: tuple[tuple[str, Extent | None], ...]
 
 
@@ -63,56 +58,6 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Heat:
-    """A cell of the heat map: what is shown and said, a shade from 0 (nothing is told) to ``STEPS``, -1 where vanilla knew nothing."""
-
-    text: str
-    says: str
-    shade: int
-    order: float
-
-
-@dataclass(frozen=True)
-class Person:
-    person: str
-    status: str
-    held: str
-    order: float
-    cells: tuple[Heat, ...]
-
-
-@dataclass(frozen=True)
-class Map:
-    """Who leaks, of one candidate. ``hidden`` people are not shown."""
-
-    title: str
-    attributes: tuple[str, ...]
-    people: tuple[Person, ...]
-    hidden: int
-    known: int
-    open: bool
-
-
-@dataclass(frozen=True)
-class Reply:
-    """``sign`` and what it means; ``colour`` is ``fail`` where a candidate still tells what it should not, or lost what it should keep."""
-
-    title: str
-    text: str
-    sign: str
-    says: str
-    colour: str
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A sample with what each model answered."""
-
-    sample: Sample
-    answers: tuple[Reply, ...]
-
-
-@dataclass(frozen=True)
 class Part:
     """One block of the table with its pictures."""
 
@@ -124,8 +69,8 @@ class Part:
     notes: tuple[str, ...]
     panels: tuple[charts.Panel, ...]
     modalities: tuple[charts.Rows, ...]
-    maps: tuple[Map, ...]
-    asked: tuple[Asked, ...]
+    maps: tuple[people.Map, ...]
+    asked: tuple[people.Asked, ...]
 
 
 def parts(run: Run) -> Iterator[Part]:
@@ -172,8 +117,8 @@ def part(run: Run, block: Block) -> Part:
         notes=(*counts(block, "both"), *unparseable(block)),
         panels=tuple(charts.tradeoff(dots, numbers, lambda split: _bound(run, split))),
         modalities=tuple(side for side in sides if side),
-        maps=tuple(_maps(run, block)),
-        asked=tuple(_asked(run, block)),
+        maps=tuple(people.maps(run, block, people.most(run.leaks))),
+        asked=tuple(people.asked(run, block)),
     )
 
 
@@ -192,7 +137,18 @@ def _candidates(run: Run, block: Block, dots: Sequence[Point], numbers: Mapping[
         number = charts.LETTERS.get(row.name) or str(numbers[place])
         role = "" if row.on_trial else "control" if row.control else "reference"
         shares = tuple((SPLIT_TITLES[split], left.get(place, {}).get((split, "both"))) for split in splits)
-        yield Candidate(number, charts.tone(number), row.title, role, judged.get((row.title, row.forget)) if row.on_trial else None, shares)
+        seeds = [(seed, f"{row.title} (seed {seed})") for seed in row.seeds]
+        own = [(seed, one) for seed, title in [*seeds, (None, row.title)] if row.on_trial and (one := judged.get((title, row.forget)))]
+        yield _candidate(number, row.title, role, own, shares)
+
+
+def _candidate(label: str, title: str, role: str, own: Sequence[tuple[int | None, Standing]], left: tuple[tuple[str, Extent | None], ...]) -> Candidate:
+    """``own``: where it stands, by seed where there are several."""
+    stands = tuple((one.colour, PHRASES[one.word] if seed is None else f"seed {seed}: {PHRASES[one.word]}") for seed, one in own)
+    guards = tuple(dict.fromkeys(guard for _, one in own for guard in one.guards))
+    known = ", ".join(f"{len(one.known)} of {one.people}" for _, one in own if one.people)
+    counts = sum((one.counts for _, one in own), Counter()) if own else None
+    return Candidate(label, charts.tone(label), title, role, stands, guards, known, counts, left)
 
 
 def sheet(block: Block, modality: Modality, form: Form) -> Sheet:
@@ -213,62 +169,6 @@ def sheet(block: Block, modality: Modality, form: Form) -> Sheet:
     return Sheet(MODALITY_TITLES[modality], groups, tuple(metric.title for _, metric in columns), tuple(rows))
 
 
-def _maps(run: Run, block: Block) -> Iterator[Map]:
-    rows = {row.name: row for row in block.rows}
-    found = [(rows[leaks.name], leaks) for leaks in run.leaks if leaks.name in rows and leaks.forget == rows[leaks.name].forget]
-    order = {row.name: nth for nth, row in enumerate(block.rows)}
-    found.sort(key=lambda pair: (pair[0].name == "oracle", order[pair[0].name]))
-    for nth, (row, leaks) in enumerate(found):
-        yield _map(run, row, leaks, nth == 0)
-
-
-def _map(run: Run, row: Row, leaks: Leaks, first: bool) -> Map:
-    verdicts = {
-        verdict.person: verdict for verdict in run.verdicts if verdict.person is not None and (verdict.method, verdict.forget) == (row.title, row.forget)
-    }
-    attributes = leaks.attributes
-    people = [_person(person, facts, attributes, verdicts.get(person)) for person, facts in leaks.people.items()]
-    people.sort(key=lambda one: (-one.order, one.person))
-    known = sum(one.status == "fail" for one in people)
-    return Map(row.title, tuple(attributes), tuple(people[:MOST_PEOPLE]), max(0, len(people) - MOST_PEOPLE), known, first)
-
-
-def _person(person: str, facts: Mapping[tuple[str, Modality], Told], attributes: Sequence[str], verdict: Verdict | None) -> Person:
-    cells = [
-        _heat(f"{person}, {attribute}, {MODALITY_TITLES[modality]}", facts.get((attribute, modality))) for attribute in attributes for modality in MODALITIES
-    ]
-    told, knew = (sum(getattr(one, name) for one in facts.values()) for name in ("told", "knew"))
-    share = told / knew if knew else -1.0
-    if verdict is None or math.isnan(verdict.value):
-        return Person(person, verdict.status if verdict else "", f"{told} of {knew}", share, tuple(cells))
-    held = f"{100 * verdict.value:.0f}%{shown(Interval(verdict.low, verdict.high))}"
-    return Person(person, verdict.status, held, verdict.value, tuple(cells))
-
-
-def _heat(where: str, told: Told | None) -> Heat:
-    if told is None or not told.knew:
-        return Heat("", f"{where}: {'not asked' if told is None else 'vanilla did not know it'}", -1, -1.0)
-    share = told.told / told.knew
-    return Heat(
-        f"{told.told}/{told.knew}", f"{where}: {told.told} of the {told.knew} questions that vanilla answers are still answered", round(STEPS * share), share
-    )
-
-
-def _asked(run: Run, block: Block) -> Iterator[Asked]:
-    rows = {row.name: row for row in block.rows}
-    for sample in run.samples:
-        if any(row.forget == sample.forget for row in block.rows):
-            yield Asked(sample, tuple(_reply(rows[one.name], one, sample.split) for one in sample.answers if one.name in rows))
-
-
-def _reply(row: Row, answer: Answer, split: Split) -> Reply:
-    if answer.points is None:
-        return Reply(row.title, answer.text, "?", "not judged", "")
-    sign, says = ("✓", "right") if answer.points == 1 else ("✗", "wrong") if answer.points == 0 else ("≈", f"{answer.points:.0%} of the points")
-    wrong = answer.points >= 0.5 if split in FORGOTTEN else answer.points < 0.5
-    return Reply(row.title, answer.text, sign, says, "fail" if wrong and row.on_trial else "")
-
-
 # --- scenarios ---
 
 
@@ -278,7 +178,7 @@ class Found:
 
     title: str
     curves: charts.Curves | None
-    matrix: tuple[tuple[str, tuple[Heat | None, ...]], ...]
+    matrix: tuple[tuple[str, tuple[people.Heat | None, ...]], ...]
     sheets: tuple[scenarios.Sheet, ...]
     lines: tuple[str, ...]
 
@@ -294,18 +194,18 @@ def found(run: Run) -> Iterator[Found]:
         )
 
 
-def _matrix(one: Findings) -> Iterator[tuple[str, tuple[Heat | None, ...]]]:
+def _matrix(one: Findings) -> Iterator[tuple[str, tuple[people.Heat | None, ...]]]:
     for nth, row in enumerate(one.matrix, 1):
         if row:
             said = f"part {nth} (n = {row[0].people})"
             yield said, (*[None] * (len(one.matrix) - len(row)), *(_left(said, measure) for measure in row))
 
 
-def _left(where: str, measure: Measure) -> Heat:
+def _left(where: str, measure: Measure) -> people.Heat:
     if math.isnan(measure.value):
-        return Heat("-", f"{where}: nothing was known", -1, -1.0)
-    shade = round(STEPS * min(1.0, max(0.0, measure.value)))
-    return Heat(scenarios.share(measure, counted=True), f"{where}: {scenarios.share(measure)}% of what was known before is left", shade, measure.value)
+        return people.Heat("-", f"{where}: nothing was known", -1, -1.0)
+    shade = round(people.STEPS * min(1.0, max(0.0, measure.value)))
+    return people.Heat(scenarios.share(measure, counted=True), f"{where}: {scenarios.share(measure)}% of what was known before is left", shade, measure.value)
 
 
 # --- the end of the page ---

@@ -49,7 +49,7 @@ def untested(run: Run) -> Iterator[str]:
         yield f"the strict dialect, which the gates are made for: questions were asked as {run.settings['dialect']} does"
     if str(run.settings.get("judge", "local")) == "local":
         yield "answers in free text by a reader: the local judge counts stated facts, and knows no synonyms"
-    if len(run.settings.get("runs", ())) < 2:
-        yield f"other seeds than {run.seed}: data, training and the draw of people vary with it"
+    if len(seeds := {one.seed for _, one in run.parts} or {run.seed}) == 1:
+        yield f"other seeds than {seeds.pop()}: data, training and the draw of people vary with it"
     asked = {GENERAL: "general" in sets, REQUESTS: run.settings.get("scenario") == "sequential"}
     yield from (line for line in NEVER if not asked.get(line))

@@ -20,6 +20,7 @@ from pytest_mllmu.report import write
 from pytest_mllmu.report.html import bounded, render
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.samples import LONGEST, short
+from pytest_mllmu.report.several import join
 from tests.pages import EVIL, image, rich, sample
 from tests.unit.test_report import make_run
 
@@ -117,7 +118,7 @@ def test_endless_answers_and_many_people_stay_small() -> None:
     page = render(run)
     assert len(page) < 2_000_000
     assert "(1,000,007 characters)" in page
-    assert "and 4900 people of whom less is left" in page
+    assert "and 3500 people of whom less is left" in page
     assert len(short("z" * 10_000)) <= LONGEST
     assert bounded("a\x00b\nc", 3) == "a b … (5 characters)"
 
@@ -140,3 +141,16 @@ def test_a_page_needs_no_model(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_runs_side_by_side_have_their_own_people_and_answers() -> None:
+    one, other = (replace(rich(), seed=seed) for seed in (0, 1))
+    run = join([("first", one), ("second", other)])
+    text = " ".join("".join(Reader(render(run)).text).split())
+    assert "Run by run" in text
+    assert Counter(Reader(render(run)).tags)["article"] == 4  # two samples each
+    for seed in (0, 1):
+        assert f"seed {seed}: still knows people who were to be forgotten" in text
+    assert "other seeds than" not in text
+    assert "standard deviation" in text
+    assert "Run by run" not in render(join([("first", one)]))
