@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 
 from pytest_mllmu import cli, errors, fixtures, hooks, plugin
-from pytest_mllmu.analysis import comparison, gates, guards, policies, scenarios, table, verdicts
+from pytest_mllmu.analysis import comparison, gates, guards, leaks, policies, scenarios, table, verdicts
 from pytest_mllmu.analysis.gates import Gate, Policy
 from pytest_mllmu.certificate import canonical
 from pytest_mllmu.evaluation import responses
@@ -28,6 +28,7 @@ from pytest_mllmu.methods import ALL, BUILT_IN, PAPER, base
 from pytest_mllmu.methods.base import LossMethod, Method
 from pytest_mllmu.options import OPTIONS, Option
 from pytest_mllmu.report import run as report
+from pytest_mllmu.report import samples
 from pytest_mllmu.scoring import metrics, scores
 from pytest_mllmu.training import loop, lora
 
@@ -315,12 +316,16 @@ def formats() -> Iterator[str]:
     )
     yield (
         f"## .json\n\nSchema version {report.SCHEMA_VERSION}. {prose(report.Run.to_json.__doc__)} Top-level keys, in this order (`findings` only in a "
-        "scenario):"
+        "scenario; `leaks` and `samples` where there are any; a history has no samples):"
     )
-    empty = report.Run({}, {}, {}, 0, {}, table.Table(()), [], "", False, findings=[scenarios.Findings("", "", "", ())])
+    beside: dict[str, Any] = {"leaks": [leaks.Leaks("", 0, {})], "samples": [samples.Sample(0, "forget", "", "cloze", "unimodal", "", (), "", ())]}
+    empty = report.Run({}, {}, {}, 0, {}, table.Table(()), [], "", False, findings=[scenarios.Findings("", "", "", ())], **beside)
     yield "\n".join(f"- `{key}`" + (f": {', '.join(code(part) for part in value)}" if key == "benchmark" else "") for key, value in empty.to_json().items())
     for kind in (report.Run, table.Table, table.Row, table.Cell, verdicts.Verdict, comparison.Change, scenarios.Findings, scenarios.State, scenarios.Measure):
         yield described(kind, 3, stored(kind))
+    for kind in (leaks.Leaks, leaks.Told, samples.Sample, samples.Answer):
+        yield described(kind, 3)
+    yield "In `leaks` a person's facts are a list of `[attribute, modality, told, knew, asked]`."
     yield (
         "In a row of the table `people` lists groups of people; a cell of a metric that a gate can decide by has `sums` and `asked`, one number for "
         "each person of the group whose index is `about`."
