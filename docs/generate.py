@@ -323,8 +323,7 @@ def formats() -> Iterator[str]:
     yield "\n".join(f"- `{key}`" + (f": {', '.join(code(part) for part in value)}" if key == "benchmark" else "") for key, value in empty.to_json().items())
     for kind in (report.Run, table.Table, table.Row, table.Cell, verdicts.Verdict, comparison.Change, scenarios.Findings, scenarios.State, scenarios.Measure):
         yield described(kind, 3, stored(kind))
-    for kind in (leaks.Leaks, leaks.Told, samples.Sample, samples.Answer):
-        yield described(kind, 3)
+    yield from (described(kind, 3) for kind in (leaks.Leaks, leaks.Told, samples.Sample, samples.Answer))
     yield "In `leaks` a person's facts are a list of `[attribute, modality, told, knew, asked]`."
     yield (
         "In a row of the table `people` lists groups of people; a cell of a metric that a gate can decide by has `sums` and `asked`, one number for "
