@@ -57,9 +57,10 @@ LENGTHY = (
     "pytest --mllmu-method=ga,ga_difference",
     "pytest --mllmu-method=ga --mllmu-data=people.csv",
     "pytest --mllmu-method=mine,ga --mllmu-seed=1",
-    "pytest --mllmu-method=mine --mllmu-lr=8e-3",
+    "pytest --mllmu-method=mine --mllmu-lr=",
+    "pytest --mllmu-method=ga --mllmu-lr=0.01 --mllmu-compare",
 )
-"""How commands begin that take a minute or more even so: scenarios, another seed, other people; and a second learning rate, which is as the first."""
+"""How commands begin that take a minute or more even so: scenarios, another seed, other people; and other learning rates, which train once more each."""
 
 RUN, MARKED = ([command for command in commands() if (command.needs is not None) is marked] for marked in (False, True))
 

@@ -93,15 +93,15 @@ PLAIN = make_run()
 UNITS = {"percent": (0, 1), "share": (0, 1), "probability": (0, 1), "points": (1, 10)}
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_numbers_are_aligned_and_whole(data: st.DataObject) -> None:
-    """Also negative ones, and none at all."""
+    """Also where there are none."""
     cells = []
     for metric in TABLE_METRICS:
         low, high = UNITS[metric.unit]
         for split in SPLITS[:4]:
-            one = st.floats(low, high) | st.just(math.nan) | st.sampled_from([low, high, -1.0, 0.995, 9.96])
+            one = st.floats(low, high) | st.just(math.nan) | st.sampled_from([low, high, (low + high) * 0.995])
             value, half = data.draw(one), data.draw(st.floats(0, (high - low) / 2) | st.just(math.nan))
             cells.append(Cell(metric.name, split, "multimodal", value, value - half, value + half, 9, 9, 0.0))
     titles = data.draw(st.lists(st.text(min_size=1), min_size=1, max_size=3))
