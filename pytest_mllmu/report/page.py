@@ -137,14 +137,15 @@ def _candidates(run: Run, block: Block, dots: Sequence[Point], numbers: Mapping[
         number = charts.LETTERS.get(row.name) or str(numbers[place])
         role = "" if row.on_trial else "control" if row.control else "reference"
         shares = tuple((SPLIT_TITLES[split], left.get(place, {}).get((split, "both"))) for split in splits)
-        seeds = [(seed, f"{row.title} (seed {seed})") for seed in row.seeds]
-        own = [(seed, one) for seed, title in [*seeds, (None, row.title)] if row.on_trial and (one := judged.get((title, row.forget)))]
+        apart = [*(f"seed {seed}" for seed in row.seeds), *(label for label, _ in run.parts)]  # how several.py tells verdicts on one row apart
+        names = [("", row.title), *((which, f"{row.title} ({which})") for which in apart)]
+        own = [(which, one) for which, name in names if row.on_trial and (one := judged.get((name, row.forget)))]
         yield _candidate(number, row.title, role, own, shares)
 
 
-def _candidate(label: str, title: str, role: str, own: Sequence[tuple[int | None, Standing]], left: tuple[tuple[str, Extent | None], ...]) -> Candidate:
-    """``own``: where it stands, by seed where there are several."""
-    stands = tuple((one.colour, PHRASES[one.word] if seed is None else f"seed {seed}: {PHRASES[one.word]}") for seed, one in own)
+def _candidate(label: str, title: str, role: str, own: Sequence[tuple[str, Standing]], left: tuple[tuple[str, Extent | None], ...]) -> Candidate:
+    """``own``: where it stands, by seed or run where there are several."""
+    stands = tuple((one.colour, f"{which}: {PHRASES[one.word]}" if which else PHRASES[one.word]) for which, one in own)
     guards = tuple(dict.fromkeys(guard for _, one in own for guard in one.guards))
     known = ", ".join(f"{len(one.known)} of {one.people}" for _, one in own if one.people)
     counts = sum((one.counts for _, one in own), Counter()) if own else None

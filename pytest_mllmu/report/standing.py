@@ -25,6 +25,8 @@ PHRASES: dict[Word, str] = {
     "measured": "was measured and not judged",
 }
 """In the order in which they are looked for: a collapsed model also loses, and one that nobody knew anything about says nothing."""
+MOST = 5
+"""Candidates that the sentence names, of each word."""
 GOOD: tuple[Word, ...] = ("holds",)
 BAD: tuple[Word, ...] = ("collapsed", "remembers", "loses", "uneven")
 
@@ -113,7 +115,9 @@ def _plural(word: Word, number: int) -> str:
 
 
 def _names(group: Sequence[Standing], found: Sequence[Standing]) -> str:
-    return ", ".join(_named(one, found) for one in group)
+    """All of a few; of many the first, as the list of candidates has them all."""
+    names = [_named(one, found) for one in group]
+    return ", ".join(names if len(names) <= MOST + 1 else [*names[:MOST], f"and {len(names) - MOST} more"])
 
 
 def _named(one: Standing, found: Sequence[Standing]) -> str:
