@@ -96,7 +96,9 @@ def _says(walk: Walk) -> list[str]:
         ahead.value,
         min(last.people, once.people),
     )
-    kinds = f"{walk.method} keeps {last.value:.0%}{shown(last.interval)} after the last request, {once.value:.0%}{shown(once.interval)} at once"
+    sets = ", ".join(split for split in KEPT if split in walk.steps[-1])
+    shares = f"{last.value:.0%}{shown(last.interval)} after the last request, {once.value:.0%}{shown(once.interval)} at once"
+    kinds = f"{walk.method} keeps {shares}, the mean of {sets} (n = {last.questions} questions, {last.people} people or items of the smallest)"
     return [f"{kinds}: {points(ahead.value)} points{shown(interval)}; {said}"]
 
 

@@ -8,11 +8,11 @@ The gates are in gates.py, what they bound in knowledge.py and guards.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from pytest_mllmu.analysis.gates import FORGOTTEN, Gate, Policy
+from pytest_mllmu.analysis.gates import FORGOTTEN, PERSONS, Gate, Policy
 from pytest_mllmu.analysis.knowledge import NOT_JUDGED, Retained, retained, shown, unjudged
 from pytest_mllmu.analysis.statistics import NO_INTERVAL, Interval
 from pytest_mllmu.analysis.table import Row
@@ -22,6 +22,8 @@ from pytest_mllmu.scoring.metrics import DECISIVE, FACTUALITY, ROUGE_L
 
 Status = Literal["pass", "fail", "inconclusive", "off"]
 """``off``: measured, and not judged because the policy sets no bound."""
+Outcome = Literal["accepted", "refused", "not decided"]
+"""What all verdicts on one candidate come to for whoever has to take or refuse it."""
 
 DOES_NOTHING = Interval(1.0, 1.0)
 """Of a candidate that answers every question as the vanilla does."""
@@ -178,3 +180,15 @@ def _aside(value: float, interval: Interval, status: Status, few: bool, policy: 
     if interval.high < 0:
         said += ": right answers are avoided rather than unknown"
     return said
+
+
+def outcome_of(verdicts: Sequence[Verdict]) -> Outcome:
+    """A fail refuses. What is inconclusive and red decides nothing, nor does a policy that asks nothing of what was to be forgotten."""
+    if any(verdict.status == "fail" for verdict in verdicts):
+        return "refused"
+    undecided = any(verdict.red for verdict in verdicts) or not about_forgetting(verdicts)
+    return "not decided" if undecided else "accepted"
+
+
+def about_forgetting(verdicts: Sequence[Verdict]) -> bool:
+    return any(verdict.status != "off" and (verdict.gate == PERSONS or verdict.gate.partition(".")[0] in FORGOTTEN) for verdict in verdicts)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from pytest_mllmu.analysis.gates import FORGOTTEN, LIGHTS, NAMES, PERSONS, Gate, Policy
+from pytest_mllmu.analysis.gates import FORGOTTEN, LIGHTS, NAMES, Gate, Policy
 from pytest_mllmu.analysis.judgement import evidence_of, judge_all
 from pytest_mllmu.analysis.policies import BUILT_IN
-from pytest_mllmu.analysis.verdicts import Verdict, count
+from pytest_mllmu.analysis.verdicts import Outcome, Verdict, about_forgetting, count, outcome_of
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.report.run import jsonable
@@ -18,7 +18,6 @@ from pytest_mllmu.scoring.grading import title_of
 from pytest_mllmu.scoring.scores import Score
 
 ROLES = ("candidate", "vanilla", "oracle")
-Outcome = Literal["accepted", "refused", "not decided"]
 
 
 @dataclass(frozen=True)
@@ -71,18 +70,6 @@ def asked(scores: Sequence[Score]) -> list[dict[str, Any]]:
     return rows
 
 
-def outcome_of(verdicts: Sequence[Verdict]) -> Outcome:
-    """A fail refuses. What is inconclusive and red decides nothing, nor does a policy that asks nothing of what was to be forgotten."""
-    if any(verdict.status == "fail" for verdict in verdicts):
-        return "refused"
-    undecided = any(verdict.red for verdict in verdicts) or not _about_forgetting(verdicts)
-    return "not decided" if undecided else "accepted"
-
-
-def _about_forgetting(verdicts: Sequence[Verdict]) -> bool:
-    return any(verdict.status != "off" and (verdict.gate == PERSONS or verdict.gate.partition(".")[0] in FORGOTTEN) for verdict in verdicts)
-
-
 def statement(case: Case, verdicts: Sequence[Verdict], scores: Sequence[Score], outcome: Outcome) -> str:
     """The sentence that a reader sees first."""
     name = f"{case.policy.name} (bounds of the issuer's own)" if case.own else case.policy.name
@@ -92,7 +79,7 @@ def statement(case: Case, verdicts: Sequence[Verdict], scores: Sequence[Score], 
     passing = ", which this policy lets pass" if by_status["inconclusive"] and outcome == "accepted" else ""
     if by_status.keys() <= {"off"}:
         says = f"Nothing is decided about the model {model}: the policy {name} judges nothing."
-    elif outcome == "not decided" and not _about_forgetting(verdicts):
+    elif outcome == "not decided" and not about_forgetting(verdicts):
         says = f"Nothing is decided about the model {model}: the policy {name} judges nothing of what was to be forgotten ({counts})."
     elif outcome == "accepted":
         says = f"The model {model} is accepted under the policy {name}: none of its {len(verdicts)} verdicts is red ({counts}{passing})."

@@ -6,7 +6,7 @@ A model is a number in its own colour, the same in every picture and in the list
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_mllmu.analysis.gates import FORGOTTEN
@@ -45,7 +45,8 @@ class Scale:
 
 @dataclass(frozen=True)
 class Mark:
-    """One point with its error bars (equal ends where there is no interval) and the place of its label. ``says`` is shown on hover."""
+    """One point with its error bars (equal ends where there is no interval) and the place of its label. ``broken``: the model has collapsed. ``says`` is shown
+    on hover."""
 
     x: float
     y: float
@@ -56,6 +57,7 @@ class Mark:
     label_y: float
     tone: int
     square: bool
+    broken: bool
     says: str
 
 
@@ -130,8 +132,10 @@ def tone(number: str) -> int:
     return (int(number) - 1) % TONES + 1 if number.isdigit() else 0
 
 
-def percent(extent: Extent) -> str:
-    """``46% [38, 54]``"""
+def percent(extent: Extent, spread: bool = False) -> str:
+    """``46% [38, 54]``; ``spread``: of a mean over seeds, ``46% ± 8``."""
+    if spread and not math.isnan(extent.low):
+        return f"{100 * extent.value:.0f}% ± {50 * (extent.high - extent.low):.0f}"
     ends = "" if math.isnan(extent.low) else f" [{100 * extent.low:.0f}, {100 * extent.high:.0f}]"
     few = f" (n = {extent.people})" if math.isnan(extent.low) and extent.people else ""
     return f"{100 * extent.value:.0f}%{ends}{few}"
@@ -148,11 +152,16 @@ def _ends(extent: Extent, scale: Scale) -> tuple[float, float]:
 
 
 def tradeoff(
-    points: Sequence[Point], numbers: Mapping[tuple[str, int, str], int], bounds: Callable[[Split], float | None], ratios: bool = False
+    points: Sequence[Point],
+    numbers: Mapping[tuple[str, int, str], int],
+    bounds: Callable[[Split], float | None],
+    collapsed: Collection[tuple[str, int]] = (),
+    ratios: bool = False,
 ) -> list[Panel]:
     """Forgotten on x, kept on y: a panel each for the retain set, the celebrities and general ability, as far as they were asked.
 
-    ``ratios``: the points are about several shares of people to forget; labels say which, and those of one method are joined by a line.
+    ``collapsed``: names and shares of rows that have. ``ratios``: the points are about several shares of people to forget; labels say which, and those of one
+    method are joined by a line.
     """
     panels = []
     for split in SPLITS[2:]:
@@ -166,9 +175,12 @@ def tradeoff(
         for (point, gone, kept), place, where in zip(shown, places, labels, strict=True):
             number = label(point, numbers)
             share = f" ({point.row.forget}%)" if ratios else ""
-            says = f"{point.row.title}{share}: forgot {percent(gone)} of what vanilla knew of the forget set, keeps {percent(kept)} of {split}"
+            seeds = bool(point.row.seeds)
+            broken = (point.row.name, point.row.forget) in collapsed
+            says = f"{point.row.title}{share}: forgot {percent(gone, seeds)} of what vanilla knew of the forget set, keeps {percent(kept, seeds)} of {split}"
+            says += "; collapsed" if broken else ""
             told = f"{number}·{point.row.forget}" if ratios and number != LETTERS["vanilla"] else number
-            marks.append(Mark(*place, _ends(gone, x), _ends(kept, y), told, *where, tone(number), point.trained == "unimodal", says))
+            marks.append(Mark(*place, _ends(gone, x), _ends(kept, y), told, *where, tone(number), point.trained == "unimodal", broken, says))
         allowed, asked = bounds("forget"), bounds(split)
         lines = x(1 - allowed) if allowed is not None else None, y(asked) if asked is not None else None
         paths = _paths([point for point, _, _ in shown], marks) if ratios else ()
@@ -213,7 +225,8 @@ def modality(points: Sequence[Point], numbers: Mapping[tuple[str, int, str], int
         titles.append((f"{number}  {point.row.title}", height))
         for view, left in sides:
             height += 15
-            says = f"{point.row.title}, asked {MODALITY_TITLES[view] if view != 'both' else ''}: {percent(left)} of what vanilla knew of {split} is left"
+            share, asked = percent(left, bool(point.row.seeds)), MODALITY_TITLES[view] if view != "both" else ""
+            says = f"{point.row.title}, asked {asked}: {share} of what vanilla knew of {split} is left"
             bars.append(Bar(number, "image" if view == "multimodal" else "text", height, x(left.value), _ends(left, x), tone(number), view == "unimodal", says))
         height += 25
     return Rows(SPLIT_TITLES[split], "less" if split in FORGOTTEN else "more", x, tuple(titles), tuple(bars), height + 18)

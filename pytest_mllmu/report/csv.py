@@ -13,9 +13,11 @@ from pytest_mllmu.analysis.table import REFERENCES, Row
 from pytest_mllmu.analysis.tradeoff import points
 from pytest_mllmu.files import write_text
 from pytest_mllmu.report.grid import printable
+from pytest_mllmu.report.layout import blocks
 from pytest_mllmu.report.run import Run
 
 COLUMNS = (
+    "block",
     "model",
     "data",
     "seed",
@@ -23,6 +25,7 @@ COLUMNS = (
     "method",
     "title",
     "role",
+    "collapsed",
     "trained",
     "split",
     "modality",
@@ -34,8 +37,10 @@ COLUMNS = (
     "people",
     "chance",
 )
-"""``forget``: percent of the people. ``trained``: what unlearning trained on, empty where nothing did. ``modality``: of the questions, "both" pools them.
-``value`` with its 95% interval is in the metric's own unit: shares from 0 to 1, factuality from 1 to 10."""
+"""``block``: rows of one block can be compared. ``forget``: percent of the people. ``collapsed``: yes where a collapse guard failed.
+``trained``: what unlearning trained on, empty where nothing did. ``modality``: of the questions, "both" pools them.
+``value`` with its 95% interval is in the metric's own unit: shares from 0 to 1, factuality from 1 to 10. Of several seeds, which ``seed`` then lists, it is the
+mean, and ``low`` and ``high`` are a standard deviation off."""
 RETAINED = "retained"
 """The metric of what is left of what the vanilla knew, over all tasks: 0 is the floor (the oracle on forget and test, where there is one), 1 is all."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -57,23 +62,24 @@ def write_csv(run: Run, path: Path) -> None:
 
 
 def _rows(run: Run) -> Iterator[list[str | int | float]]:
-    for share in dict.fromkeys(row.forget for row in run.table.rows):
-        found = [row for row in run.table.rows if row.forget == share]
-        left = {point.row.name: point.left for point in points(found)}
-        for row in found:
+    for block in blocks(run):
+        left = {(point.row.name, point.row.title): point.left for point in points(block.rows)}
+        for row in block.rows:
             head: list[str | int | float] = [
+                block.title,
                 str(run.settings.get("model", "")),
                 run.benchmark_name,
-                run.seed,
-                share,
+                " ".join(map(str, row.seeds or (run.seed,))),
+                row.forget,
                 row.name,
                 row.title,
                 _role(row),
+                "yes" if row.name in block.collapsed else "",
                 _trained(run, row),
             ]
             for cell in row.cells:
                 yield [*head, cell.split, cell.modality, cell.metric, cell.value, cell.low, cell.high, cell.questions, cell.people, cell.chance]
-            for (split, view), one in left.get(row.name, {}).items():
+            for (split, view), one in left.get((row.name, row.title), {}).items():
                 yield [*head, split, view, RETAINED, one.value, one.low, one.high, one.questions, one.people, 0.0]
 
 

@@ -108,7 +108,7 @@ def _tradeoff(run: Run, parts: Sequence[Part]) -> Any:
         for split, axes in zip(part.sets, row, strict=True):
             shown = [(point, both) for point in part.points if (both := _both(point, split))]
             for point, (forgotten, kept) in shown:
-                handles[point.row.title] = _put(axes, point, forgotten, kept, looks)
+                handles[part.block.named(point.row)] = _put(axes, point, forgotten, kept, looks, part.block)
             axes.set_xlim(*scale([forgotten.value for _, (forgotten, _) in shown]))
             axes.set_ylim(*scale([kept.value for _, (_, kept) in shown]))
             axes.set_title(SPLIT_TITLES[split], loc="left")
@@ -130,7 +130,7 @@ def _titled(axes: Any, title: str) -> None:
     axes.annotate(name(title, 100), (0, 1), (0, 15), "axes fraction", "offset points", fontweight="bold", annotation_clip=False).set_in_layout(False)
 
 
-def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: Looks) -> Any:
+def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: Looks, block: Block) -> Any:
     """One point with its bars; what stands in the legend."""
     if point.row.name in REFERENCES:
         shape, colour, filled = ("*", "#000000", point.row.name == "vanilla")
@@ -140,7 +140,7 @@ def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: Looks)
     sides, up = reach(forgotten.value, forgotten.low, forgotten.high), reach(kept.value, kept.low, kept.high)
     place = 100 * forgotten.value, 100 * kept.value
     axes.errorbar([place[0]], [place[1]], up, sides, linestyle="none", elinewidth=0.5, zorder=2, ecolor=colour, **style)
-    return _handle(name(point.row.title), linestyle="none", **style)
+    return _handle(name(block.named(point.row)), linestyle="none", **style)
 
 
 def _handle(label: str, **style: Any) -> Any:
@@ -170,7 +170,7 @@ def _modality(run: Run, parts: Sequence[Part]) -> Any:
             axes.set_title(f"{SPLIT_TITLES[split]} set: {'less is better' if split == 'forget' else 'more is better'}", loc="left")
             axes.set_xlabel("left of what vanilla knew (%)")
             axes.grid(axis="y", linewidth=0.3, color="#dddddd")
-        row[0].set_yticks(range(len(rows)), [name(point.row.title) for point in rows])
+        row[0].set_yticks(range(len(rows)), [name(part.block.named(point.row)) for point in rows])
         if len(parts) > 1:
             _titled(row[0], part.block.title)
     handles = [_handle(f"asked: {MODALITY_TITLES[side]}", linestyle="none", **_side_style(side)) for side in MODALITIES]

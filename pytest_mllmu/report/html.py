@@ -17,7 +17,6 @@ from markupsafe import Markup
 from pytest_mllmu.files import write_text
 from pytest_mllmu.report import page, people
 from pytest_mllmu.report.changes import lines
-from pytest_mllmu.report.charts import percent
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.standing import sentence
 from pytest_mllmu.report.untested import untested
@@ -69,7 +68,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("pytest_mllmu.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
-    made.filters |= {"bounded": bounded, "extent": percent, "picture": picture}
+    made.filters |= {"bounded": bounded, "picture": picture}
     return made
 
 

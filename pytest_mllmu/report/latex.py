@@ -90,7 +90,7 @@ def _table(run: Run, found: list[Block], modality: Modality, form: Form) -> Iter
         yield r"\midrule"
         for row in block.rows:
             numbers, halves = zip(*(_cell(block, form, row, split, modality, metric) for split, metrics in groups for metric in metrics), strict=True)
-            yield " & ".join([escape(row.title), *numbers]) + r" \\"
+            yield " & ".join([escape(block.named(row)), *numbers]) + r" \\"
             if any(halves):
                 yield " & ".join(["", *halves]) + r" \\"
     yield from [r"\bottomrule", r"\end{tabular}}"]
@@ -122,6 +122,5 @@ def _caption(run: Run, found: list[Block], modality: Modality, form: Form) -> st
     lines = [f"{what}, {MODALITY_TITLES[modality]} questions (MLLMU-Bench, {run.benchmark_name})"]
     lines += [f"{block.title}: {line}" if len(found) > 1 else line for block in found for line in counts(block, modality, form)]
     lines += [line for block in found for line in (unparseable(block) if form is TABLE else [])]
-    marks = "*: best, +: second best"
-    lines += [line.replace(marks, "bold: best, underlined: second best") for line in legend(run, (form,)) if form.marked or not line.startswith(marks)]
+    lines += legend(run, (form,), marks=("bold", "underlined"))
     return "; ".join(escape(line) for line in lines) + "."

@@ -22,6 +22,8 @@ Show = Literal["both", "multimodal", "unimodal"]
 
 SPLIT_TITLES: dict[Split, str] = {"forget": "Forget", "test": "Test", "retain": "Retain", "celebrity": "Real Celebrity", "general": "General"}
 MODALITY_TITLES: dict[Modality, str] = {"multimodal": "image + text", "unimodal": "text only"}
+BROKEN = "†"
+"""Beside the title of a model that has collapsed."""
 SYNTHETIC = "synthetic people and drawn faces: numbers compare methods, not papers"
 
 
@@ -60,20 +62,30 @@ class Block:
 
     title: str
     rows: tuple[Row, ...]
+    collapsed: frozenset[str] = frozenset()
+    """The names of rows that fail a collapse guard."""
 
     @property
     def ranked(self) -> bool:
-        return sum(row.on_trial for row in self.rows) > 1
+        return sum(map(self.counts, self.rows)) > 1
+
+    def counts(self, row: Row) -> bool:
+        """Whether a row can be the best: a method's, and not that of a model that has collapsed, which would win every column of the forget set."""
+        return row.on_trial and row.name not in self.collapsed
+
+    def named(self, row: Row) -> str:
+        """The title, with a sign where the model has collapsed."""
+        return f"{row.title} {BROKEN}" if row.name in self.collapsed else row.title
 
     def rank(self, row: Row, split: Split, modality: Modality, metric: Metric) -> str:
         """ "best" or "second" among the methods, as the paper marks them, else nothing: on forget and test the least is best, elsewhere the most.
 
         Equal values share a rank. Nothing is marked unless at least two methods were asked.
         """
-        found = [other.cell(split, modality, metric.name) for other in self.rows if other.on_trial]
+        found = [other.cell(split, modality, metric.name) for other in self.rows if self.counts(other)]
         values = sorted({cell.value for cell in found if cell}, reverse=split not in FORGOTTEN)[:2]
         mine = row.cell(split, modality, metric.name)
-        if not self.ranked or mine is None or not row.on_trial or mine.value not in values:
+        if not self.ranked or mine is None or not self.counts(row) or mine.value not in values:
             return ""
         return ("best", "second")[values.index(mine.value)]
 
@@ -96,7 +108,18 @@ def blocks(run: Run) -> list[Block]:
     found: dict[tuple[str, int], list[Row]] = {}
     for row in run.table.rows:
         found.setdefault((row.block, row.forget), []).append(row)
-    return [Block(name or title(run, share), tuple(rows)) for (name, share), rows in found.items()]
+    broken = {(one.method, one.forget) for one in run.verdicts if one.gate.startswith("guard.collapse-") and one.status == "fail"}
+    made = []
+    for (name, share), rows in found.items():
+        collapsed = frozenset(row.name for row in rows if row.on_trial and any((said, share) in broken for _, said in judged_as(run, row)))
+        made.append(Block(name or title(run, share), tuple(rows), collapsed))
+    return made
+
+
+def judged_as(run: Run, row: Row) -> list[tuple[str, str]]:
+    """What verdicts on a row call its method, and which seed or run that is where several were put side by side (several.py)."""
+    apart = [*(f"seed {seed}" for seed in row.seeds), *(label for label, _ in run.parts)]
+    return [("", row.title), *((which, f"{row.title} ({which})") for which in apart)]
 
 
 def title(run: Run, forget: int, seeds: Sequence[int] = ()) -> str:
@@ -153,11 +176,23 @@ def unparseable(block: Block) -> list[str]:
     return [f"unparseable answers (counted as wrong): {', '.join(parts)}"] if parts else []
 
 
-def legend(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False) -> list[str]:
-    """What the numbers mean; ends with the notes of the run. ``short``: of the whole numbers of a terminal, under titles that are as short."""
-    ranked = any(block.ranked for block in blocks(run))
+def legend(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, marks: tuple[str, str] = ("*", "+")) -> list[str]:
+    """What the numbers mean; ends with the notes of the run. ``short``: of the whole numbers of a terminal, under titles that are as short.
+
+    ``marks``: how the best and the second best are shown.
+    """
+    return [*meaning(run, forms, short, marks), *run.notes]
+
+
+def meaning(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, marks: tuple[str, str] = ("*", "+")) -> list[str]:
+    """The legend without the notes of the run."""
+    found = blocks(run)
     seeds = list(dict.fromkeys(row.seeds for row in run.table.rows))
-    lines = ["*: best, +: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)"] if ranked else []
+    lines = []
+    if any(form.marked for form in forms) and any(block.ranked for block in found):
+        lines.append(f"{marks[0]}: best, {marks[1]}: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)")
+    if any(block.collapsed for block in found):
+        lines.append(f"{BROKEN}: collapsed, which is not forgetting: neither best nor second best")
     if short:
         lines.append(f"Acc. (multiple choice) and Cloze: % right; R-L: ROUGE-L; Fact (1 to 10): {run.judge}")
     lines += [spread(several) for several in seeds if several]
@@ -169,7 +204,7 @@ def legend(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False) ->
     lines += [note for form in forms for note in form.notes]
     if run.synthetic:
         lines.append(SYNTHETIC)
-    return lines + list(run.notes)
+    return lines
 
 
 def spread(seeds: Sequence[int]) -> str:
@@ -191,16 +226,16 @@ def candidates(run: Run) -> list[tuple[str, int, list[Verdict]]]:
 
 
 def headlines(run: Run) -> dict[tuple[str, int], str]:
-    """``GA: holds 36% [18, 53] of what vanilla knew of the people to forget, keeps 54% [50, 57] of what vanilla knew of the others``.
+    """``GA: holds 36% [18, 53] of what vanilla knew of the people to forget (n = 180 about 10), keeps 54% [50, 57] of what vanilla knew of ...``.
 
     A sentence a candidate, by method and share of people to forget.
     """
     lines = {}
     for method, forget, verdicts in candidates(run):
         own = {verdict.gate: verdict for verdict in verdicts if verdict.person is None}
-        sets = (("holds", "forget", "the people to forget"), ("keeps", "retain", "the others"), ("keeps", "general", "general skills"))
+        sets = (("holds", "forget", "the people to forget"), ("keeps", "retain", "the people to retain"), ("keeps", "general", "general skills"))
         parts = [
-            f"{verb} {found.value:.0%}{shown(Interval(found.low, found.high))} of what vanilla knew of {whom}"
+            f"{verb} {found.value:.0%}{shown(Interval(found.low, found.high))} of what vanilla knew of {whom} (n = {found.questions} about {found.people})"
             for verb, split, whom in sets
             if (found := own.get(f"{split}.all.both")) is not None and not math.isnan(found.value)
         ]

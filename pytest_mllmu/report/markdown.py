@@ -51,7 +51,7 @@ def render(run: Run, show: Show = "both", signals: bool = False) -> str:
             lines += [f"### {MODALITY_TITLES[modality]}", "", _table(block, modality, form), ""]
         beside = unparseable(block) if form is TABLE else []
         lines += [*(f"- {escape(line)}" for line in [*counts(block, show, form), *beside]), ""]
-    lines += [f"- {escape(line)}" for line in legend(run, forms)]
+    lines += [f"- {escape(line)}" for line in legend(run, forms, marks=("bold", "italic"))]
     return "\n".join([*lines, *_scenarios(run), *_verdicts(run), ""])
 
 
@@ -66,7 +66,7 @@ def _scenarios(run: Run) -> Iterator[str]:
 
 def _table(block: Block, modality: Modality, form: Form) -> str:
     header = ["", *(f"{SPLIT_TITLES[split]} {metric.title}" for split, metric in form.columns(block))]
-    rows = [[escape(row.title), *(_cell(block, form, row, split, modality, metric) for split, metric in form.columns(block))] for row in block.rows]
+    rows = [[escape(block.named(row)), *(_cell(block, form, row, split, modality, metric) for split, metric in form.columns(block))] for row in block.rows]
     alignment = ["left" if column == 0 else "right" for column in range(len(header))]
     return tabulate(rows, header, tablefmt="pipe", colalign=alignment if rows else None, disable_numparse=True)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from pytest_mllmu.analysis.scenarios import Findings, Measure
 from pytest_mllmu.analysis.table import Row
-from pytest_mllmu.analysis.tradeoff import Extent, Point, points
+from pytest_mllmu.analysis.tradeoff import Point, points
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Split
 from pytest_mllmu.report import charts, people, scenarios
-from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, blocks, counts, legend, tally, unparseable
+from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, blocks, counts, judged_as, meaning, tally, unparseable
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.standing import PHRASES, Standing, standings
 
@@ -34,15 +34,15 @@ class Candidate:
     guards: tuple[str, ...]
     known: str
     counts: Counter[str] | None
-    left: tuple[tuple[str, Extent | None], ...]
+    left: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Number:
-    """A cell of Table 2: the value, half its interval, what is said on hover, and ``best`` or ``second``."""
+    """A cell of Table 2: the value, its interval (of a mean over seeds, half its spread), what is said on hover, and ``best`` or ``second``."""
 
     value: str
-    half: str
+    interval: str
     says: str
     mark: str
 
@@ -64,6 +64,7 @@ class Part:
     title: str
     candidates: tuple[Candidate, ...]
     sets: tuple[str, ...]
+    asked_of: tuple[str, ...]
     sheets: tuple[Sheet, ...]
     signals: tuple[Sheet, ...]
     notes: tuple[str, ...]
@@ -98,8 +99,9 @@ def overview(run: Run) -> Iterator[tuple[str, list[charts.Panel], list[tuple[str
         numbers, dots = numbered(rows), [point for block in group for point in points(block.rows)]
         vanilla = next((point for point in dots if point.row.name == "vanilla"), None)
         dots = [point for point in dots if point.row.name != "vanilla" or point is vanilla]  # which is the same everywhere: all is kept, nothing forgotten
+        broken = {(row, block.rows[0].forget) for block in group for row in block.collapsed}
         legend = {str(number): (str(number), charts.tone(str(number)), title) for (_, _, title), number in numbers.items()}
-        yield name, charts.tradeoff(dots, numbers, lambda split: _bound(run, split), ratios=True), list(legend.values())
+        yield name, charts.tradeoff(dots, numbers, lambda split: _bound(run, split), broken, ratios=True), list(legend.values())
 
 
 def part(run: Run, block: Block) -> Part:
@@ -112,14 +114,21 @@ def part(run: Run, block: Block) -> Part:
         title=block.title,
         candidates=tuple(_candidates(run, block, dots, numbers, splits)),
         sets=tuple(SPLIT_TITLES[split] for split in splits),
+        asked_of=tuple(_asked_of(dots, split) for split in splits),
         sheets=tuple(sheet(block, modality, TABLE) for modality in MODALITIES),
         signals=tuple(one for one in signals if any(cell for _, cells in one.rows for cell in cells)),
-        notes=(*counts(block, "both"), *unparseable(block)),
-        panels=tuple(charts.tradeoff(dots, numbers, lambda split: _bound(run, split))),
+        notes=(*counts(block, "both"), *unparseable(block), *meaning(run, marks=("bold", "underlined"))),
+        panels=tuple(charts.tradeoff(dots, numbers, lambda split: _bound(run, split), {(name, block.rows[0].forget) for name in block.collapsed})),
         modalities=tuple(side for side in sides if side),
         maps=tuple(people.maps(run, block, people.most(run.leaks))),
         asked=tuple(people.asked(run, block)),
     )
+
+
+def _asked_of(dots: Sequence[Point], split: Split) -> str:
+    """n of a set, by the first row that has it: ``n = 180 / 10``."""
+    found = next((left for point in dots if (left := point.left.get((split, "both"))) and left.people), None)
+    return f"n = {found.questions} / {found.people}" if found else ""
 
 
 def _bound(run: Run, split: Split) -> float | None:
@@ -136,14 +145,13 @@ def _candidates(run: Run, block: Block, dots: Sequence[Point], numbers: Mapping[
         place = row.name, row.forget, row.title
         number = charts.LETTERS.get(row.name) or str(numbers[place])
         role = "" if row.on_trial else "control" if row.control else "reference"
-        shares = tuple((SPLIT_TITLES[split], left.get(place, {}).get((split, "both"))) for split in splits)
-        apart = [*(f"seed {seed}" for seed in row.seeds), *(label for label, _ in run.parts)]  # how several.py tells verdicts on one row apart
-        names = [("", row.title), *((which, f"{row.title} ({which})") for which in apart)]
-        own = [(which, one) for which, name in names if row.on_trial and (one := judged.get((name, row.forget)))]
-        yield _candidate(number, row.title, role, own, shares)
+        extents = [(split, left.get(place, {}).get((split, "both"))) for split in splits]
+        shares = tuple((SPLIT_TITLES[split], charts.percent(one, bool(row.seeds)) if one else "") for split, one in extents)
+        own = [(which, one) for which, name in judged_as(run, row) if row.on_trial and (one := judged.get((name, row.forget)))]
+        yield _candidate(number, block.named(row), role, own, shares)
 
 
-def _candidate(label: str, title: str, role: str, own: Sequence[tuple[str, Standing]], left: tuple[tuple[str, Extent | None], ...]) -> Candidate:
+def _candidate(label: str, title: str, role: str, own: Sequence[tuple[str, Standing]], left: tuple[tuple[str, str], ...]) -> Candidate:
     """``own``: where it stands, by seed or run where there are several."""
     stands = tuple((one.colour, f"{which}: {PHRASES[one.word]}" if which else PHRASES[one.word]) for which, one in own)
     guards = tuple(dict.fromkeys(guard for _, one in own for guard in one.guards))
@@ -164,8 +172,9 @@ def sheet(block: Block, modality: Modality, form: Form) -> Sheet:
                 continue
             interval = metric.show_interval(cell.low, cell.high)
             says = f"{metric.show(cell.value)}{interval}: {row.title}, {metric.title} on {split}; n = {cell.questions} questions about {cell.people} people"
-            cells.append(Number(metric.show(cell.value), metric.show_half(cell.low, cell.high), says, form.rank(block, row, split, modality, metric)))
-        rows.append((row.title, tuple(cells)))
+            ends = metric.show_half(cell.low, cell.high) if row.seeds else interval.strip()
+            cells.append(Number(metric.show(cell.value), ends, says, form.rank(block, row, split, modality, metric)))
+        rows.append((block.named(row), tuple(cells)))
     groups = tuple((SPLIT_TITLES[split], len(metrics)) for split, metrics in form.groups(block))
     return Sheet(MODALITY_TITLES[modality], groups, tuple(metric.title for _, metric in columns), tuple(rows))
 
@@ -247,7 +256,7 @@ def _text(value: object) -> str:
 
 
 def remarks(run: Run) -> list[str]:
-    return [line for line in [*legend(run), tally(run)] if line]
+    return [line for line in [*run.notes, tally(run)] if line]
 
 
 def contents(made: Sequence[Part], scenario: Sequence[Found], run: Run) -> Iterator[tuple[str, str]]:

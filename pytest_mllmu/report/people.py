@@ -52,6 +52,7 @@ class Map:
     hidden: int
     known: int
     open: bool
+    collapsed: bool
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def maps(run: Run, block: Block, most: int) -> Iterator[Map]:
     order = {row.name: nth for nth, row in enumerate(block.rows)}
     found.sort(key=lambda pair: (pair[0].name == "oracle", order[pair[0].name]))
     for nth, (row, leaks) in enumerate(found):
-        yield _map(run, row, leaks, nth == 0, most)
+        yield _map(run, row, leaks, nth == 0, most, row.name in block.collapsed)
 
 
-def _map(run: Run, row: Row, leaks: Leaks, first: bool, most: int) -> Map:
+def _map(run: Run, row: Row, leaks: Leaks, first: bool, most: int, collapsed: bool) -> Map:
     verdicts = {
         verdict.person: verdict for verdict in run.verdicts if verdict.person is not None and (verdict.method, verdict.forget) == (row.title, row.forget)
     }
@@ -91,7 +92,7 @@ def _map(run: Run, row: Row, leaks: Leaks, first: bool, most: int) -> Map:
     people = [_person(person, facts, attributes, verdicts.get(person)) for person, facts in leaks.people.items()]
     people.sort(key=lambda one: (-one.order, one.person))
     known = sum(one.status == "fail" for one in people)
-    return Map(row.title, tuple(attributes), tuple(people[:most]), max(0, len(people) - most), known, first)
+    return Map(row.title, tuple(attributes), tuple(people[:most]), max(0, len(people) - most), known, first, collapsed)
 
 
 def _person(person: str, facts: Facts, attributes: Sequence[str], verdict: Verdict | None) -> Person:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, KEPT, PERSONS
-from pytest_mllmu.analysis.verdicts import Verdict
+from pytest_mllmu.analysis.verdicts import Outcome, Verdict, outcome_of
 from pytest_mllmu.report.layout import candidates
 from pytest_mllmu.report.run import Run
 
@@ -27,6 +27,9 @@ PHRASES: dict[Word, str] = {
 """In the order in which they are looked for: a collapsed model also loses, and one that nobody knew anything about says nothing."""
 MOST = 5
 """Candidates that the sentence names, of each word."""
+ACCEPTANCE = "acceptance"
+"""The policy for whoever has to take or refuse a model: its word is the certificate's."""
+OUTCOMES: dict[Outcome, str] = {"accepted": "pass", "refused": "fail", "not decided": "inconclusive"}
 GOOD: tuple[Word, ...] = ("holds",)
 BAD: tuple[Word, ...] = ("collapsed", "remembers", "loses", "uneven")
 
@@ -46,6 +49,7 @@ class Standing:
     """How many were judged one by one."""
     guards: tuple[str, ...]
     """Guards that failed."""
+    outcome: Outcome
 
     @property
     def colour(self) -> str:
@@ -63,7 +67,9 @@ def _standing(method: str, forget: int, verdicts: Sequence[Verdict]) -> Standing
     failed = [verdict.gate for verdict in verdicts if verdict.status == "fail"]
     guards = tuple(gate.removeprefix("guard.") for gate in failed if gate.startswith("guard."))
     red = sum(verdict.red for verdict in verdicts)
-    return Standing(method, forget, _word(verdicts, failed), Counter(verdict.status for verdict in verdicts), red, known, len(persons), guards)
+    return Standing(
+        method, forget, _word(verdicts, failed), Counter(verdict.status for verdict in verdicts), red, known, len(persons), guards, outcome_of(verdicts)
+    )
 
 
 def _word(verdicts: Sequence[Verdict], failed: Sequence[str]) -> Word:
@@ -93,7 +99,11 @@ def sentence(run: Run) -> tuple[str, str]:
     policy = str(run.policy.get("name", ""))
     if len(found) == 1:
         (one,) = found
-        return one.colour, f"{_named(one, found)} {PHRASES[one.word]} ({tallied(one.counts)} of {one.counts.total()} verdicts under the {policy} policy)."
+        says = f"{_named(one, found)} {PHRASES[one.word]} ({tallied(one.counts)} of {one.counts.total()} verdicts under the {policy} policy)."
+        if policy != ACCEPTANCE:
+            return one.colour, says
+        aside = ", as this policy lets pass what is inconclusive here" if one.outcome == "accepted" and one.counts["inconclusive"] else ""
+        return OUTCOMES[one.outcome], f"{one.outcome.capitalize()}{aside}: {says}"
     groups = {word: [one for one in found if one.word == word] for word in PHRASES}
     parts = [f"{len(group)} {_plural(word, len(group))}: {_names(group, found)}" for word in reversed(PHRASES) if (group := groups[word])]
     colours = {one.colour for one in found}

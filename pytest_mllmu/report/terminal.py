@@ -122,7 +122,7 @@ def scenarios(run: Run) -> Iterator[str]:
 def _block(block: Block, show: Show, form: Form) -> Iterator[str]:
     """A title, the sets in as many tables as it takes, n."""
     yield from wrap(form.full_title(block))
-    names = [wrap(row.title, LABEL_WIDTH, rest=" ", most=LABEL_LINES) or [printable(row.name)[:LABEL_WIDTH]] for row in block.rows]
+    names = [wrap(block.named(row), LABEL_WIDTH, rest=" ", most=LABEL_LINES) or [printable(row.name)[:LABEL_WIDTH]] for row in block.rows]
     asked = modalities(show)
     label = 1 + max(width(line) for lines in [*names, [MODALITY_TITLES[modality] for modality in asked]] for line in lines)
     groups = [_Group(block, form, at, asked) for at in range(len(form.groups(block)))]
@@ -226,8 +226,10 @@ def conclusions(run: Run, most: int | None = None, people: bool = False) -> Iter
     unsure = [verdict for verdict in run.verdicts if verdict.status == "inconclusive"]
     if unsure:
         yield "inconclusive:", "yellow"
+    several = len({verdict.forget for verdict in run.verdicts}) > 1
     for verdict in unsure[:most]:
-        yield from ((part, "") for part in wrap(verdict.message.partition("\n")[0], first="  ", rest="  "))
+        share = f"{verdict.forget}%: " if several else ""
+        yield from ((part, "") for part in wrap(share + verdict.message.partition("\n")[0], first="  ", rest="  "))
     if most is not None and len(unsure) > most:
         yield f"  ... and {len(unsure) - most} more (-v shows them)", ""
 

@@ -16,9 +16,8 @@ import pytest
 
 from pytest_mllmu import cli
 from pytest_mllmu.analysis.policies import BUILT_IN
-from pytest_mllmu.analysis.verdicts import Verdict
+from pytest_mllmu.analysis.verdicts import Verdict, outcome_of
 from pytest_mllmu.certificate import canonical
-from pytest_mllmu.certificate.findings import outcome_of
 from pytest_mllmu.certificate.pseudonyms import pseudonyms
 from pytest_mllmu.certificate.verifying import verify
 from pytest_mllmu.certifying import issued, write

@@ -245,7 +245,7 @@ def test_no_method_is_the_best_by_its_probabilities() -> None:
     assert " 30*" in text
     assert " 40+" in text
     assert "*" not in text[text.index("probabilities") : text.index("*: best")]
-    assert "*" not in document[document.index("probabilities") : document.index("\n- \\*: best")]
+    assert "*" not in document[document.index("probabilities") : document.index("\n- bold: best")]
 
 
 def test_markdown_has_the_probabilities_when_asked_for(tmp_path: Path) -> None:

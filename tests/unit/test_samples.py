@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from collections import Counter
+from csv import DictReader
 from dataclasses import replace
 
 import pytest
@@ -13,17 +14,21 @@ from PIL import Image
 
 from pytest_mllmu.analysis.leaks import Leaks, Told, leaks
 from pytest_mllmu.analysis.policies import BUILT_IN
+from pytest_mllmu.analysis.table import Table, build_row
 from pytest_mllmu.analysis.tradeoff import points
 from pytest_mllmu.analysis.verdicts import Status, Verdict, verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality, Picture, Question, Split
 from pytest_mllmu.errors import DataError
-from pytest_mllmu.report import charts, page
+from pytest_mllmu.report import charts, csv, html, latex, markdown, page, terminal
+from pytest_mllmu.report.layout import blocks
+from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.samples import LONGEST, SIDE, Sample, draw, drawn, said, sound
 from pytest_mllmu.report.standing import sentence, standings
 from pytest_mllmu.report.untested import GENERAL, NEVER, REQUESTS, untested
+from pytest_mllmu.scoring.metrics import METRICS
 from pytest_mllmu.scoring.scores import Score
 from tests.pages import findings, rich, sample
-from tests.unit.test_report import make_run
+from tests.unit.test_report import make_run, scores
 
 
 def questions(people: int) -> list[Question]:
@@ -213,3 +218,56 @@ def test_several_shares_are_in_one_picture() -> None:
     assert len(panels[0].paths) == 2  # the oracle's and the method's
     assert legend == [("1", 1, "GA ")]
     assert list(page.overview(run)) == []
+
+
+# --- a collapsed model is no winner ---
+
+
+def collapsed() -> Run:
+    """GA has collapsed and answers nothing on forget; NPO has not, nor KL."""
+    run = make_run()
+    others = [build_row(name, title, scores(right)) for name, title, right in (("npo", "NPO", 5), ("kl", "KL", 6))]
+    run.table = Table((*run.table.rows, *others))
+    run.verdicts = [*judged(("guard.collapse-output", "fail")), *(replace(one, method="NPO") for one in judged(("forget.all.both", "pass")))]
+    run.leaks = [Leaks("ga", 0, {"1": {("job", "unimodal"): Told(0, 2, 2)}})]
+    return run
+
+
+def test_a_collapsed_row_has_a_sign_and_is_never_the_best() -> None:
+    run = collapsed()
+    (block,) = blocks(run)
+    assert block.collapsed == {"ga"}
+    ranks = {row.name: block.rank(row, "forget", "multimodal", METRICS["accuracy"]) for row in block.rows}
+    assert ranks == {"vanilla": "", "ga": "", "npo": "best", "kl": "second"}
+    for text in (terminal.render(run), markdown.render(run), latex.render(run), html.render(run)):
+        assert "GA †" in text
+        assert "collapsed, which is not forgetting" in text
+    assert {row["collapsed"] for row in DictReader(csv.text(run).splitlines()) if row["title"] == "GA"} == {"yes"}
+    assert {row["collapsed"] for row in DictReader(csv.text(run).splitlines()) if row["title"] == "NPO"} == {""}
+
+
+def test_a_collapsed_model_is_a_cross_and_its_people_are_not_green() -> None:
+    page_of_it = html.render(collapsed())
+    assert page_of_it.count('<path class="cross"') == 2  # retain and celebrity
+    assert "Crosses have collapsed" in page_of_it
+    assert "GA: <span" in page_of_it
+    whole = replace(collapsed(), verdicts=[])
+    assert '<path class="cross"' not in html.render(whole)
+
+
+def test_the_word_of_the_acceptance_policy_is_the_certificates() -> None:
+    run = make_run()
+    run.policy = BUILT_IN["acceptance"].to_json()
+    for found, word, colour in (
+        (
+            [("forget.all.both", "pass"), ("guard.reference", "inconclusive")],
+            "Accepted, as this policy lets pass what is inconclusive here: GA fails no gate",
+            "pass",
+        ),
+        ([("forget.all.both", "pass")], "Accepted: GA holds every gate", "pass"),
+        ([("forget.all.both", "fail")], "Refused: GA still knows", "fail"),
+        ([("retain.all.both", "pass")], "Not decided: GA holds every gate", "inconclusive"),
+    ):
+        run.verdicts = [replace(one, red=one.status == "fail") for one in judged(*found)]
+        assert sentence(run)[0] == colour
+        assert sentence(run)[1].startswith(word), sentence(run)

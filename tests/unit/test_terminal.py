@@ -174,7 +174,7 @@ def judged() -> Run:
 def test_quiet_is_the_tally_and_a_sentence_a_candidate() -> None:
     assert section(judged(), -1) == [
         ("gates (default): 1 pass, 2 fail, 6 inconclusive", "red"),
-        ("GA: holds 30% [20, 40] of what vanilla knew of the people to forget", "red"),
+        ("GA: holds 30% [20, 40] of what vanilla knew of the people to forget (n = 100 about 20)", "red"),
     ]
     assert section(judged(), -2) == []
 
