@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_mllmu.analysis.scenarios import Findings, Measure
-from pytest_mllmu.analysis.table import Row
+from pytest_mllmu.analysis.table import Cell, Row
 from pytest_mllmu.analysis.tradeoff import Point, points
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Split
@@ -18,6 +18,8 @@ from pytest_mllmu.report import charts, people, scenarios
 from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, blocks, counts, judged_as, meaning, tally, unparseable
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.standing import PHRASES, Standing, standings
+from pytest_mllmu.report.terminal import brief
+from pytest_mllmu.scoring.metrics import Metric
 
 SHOWN: tuple[Split, ...] = ("forget", "test", "retain", "celebrity", "general")
 
@@ -117,7 +119,11 @@ def part(run: Run, block: Block) -> Part:
         asked_of=tuple(_asked_of(dots, split) for split in splits),
         sheets=tuple(sheet(block, modality, TABLE) for modality in MODALITIES),
         signals=tuple(one for one in signals if any(cell for _, cells in one.rows for cell in cells)),
-        notes=(*counts(block, "both"), *unparseable(block), *meaning(run, marks=("bold", "underlined"))),
+        notes=(
+            *counts(block, "both"),
+            *unparseable(block),
+            *_meaning(run),
+        ),
         panels=tuple(charts.tradeoff(dots, numbers, lambda split: _bound(run, split), {(name, block.rows[0].forget) for name in block.collapsed})),
         modalities=tuple(side for side in sides if side),
         maps=tuple(people.maps(run, block, people.most(run.leaks))),
@@ -160,6 +166,18 @@ def _candidate(label: str, title: str, role: str, own: Sequence[tuple[str, Stand
     return Candidate(label, charts.tone(label), title, role, stands, guards, known, counts, left)
 
 
+def _meaning(run: Run) -> Iterator[str]:
+    """The legend of a table that shows intervals instead of half their width."""
+    for line in meaning(run, marks=("bold", "underlined")):
+        half = line.startswith(("±: half", "±: of a row of one run half"))
+        yield f"under each number: its 95% interval over people; Fact. (1 to 10): {run.judge}" if half else line
+
+
+def _ends(metric: Metric, cell: Cell) -> str:
+    """``34–69``: the interval in few digits, as 16 columns stand side by side; all digits are shown on hover."""
+    return "" if math.isnan(cell.low) else f"{brief(metric, cell.low)}–{brief(metric, cell.high)}"
+
+
 def sheet(block: Block, modality: Modality, form: Form) -> Sheet:
     columns = form.columns(block)
     rows = []
@@ -172,7 +190,7 @@ def sheet(block: Block, modality: Modality, form: Form) -> Sheet:
                 continue
             interval = metric.show_interval(cell.low, cell.high)
             says = f"{metric.show(cell.value)}{interval}: {row.title}, {metric.title} on {split}; n = {cell.questions} questions about {cell.people} people"
-            ends = metric.show_half(cell.low, cell.high) if row.seeds else interval.strip()
+            ends = metric.show_half(cell.low, cell.high) if row.seeds else _ends(metric, cell)
             cells.append(Number(metric.show(cell.value), ends, says, form.rank(block, row, split, modality, metric)))
         rows.append((block.named(row), tuple(cells)))
     groups = tuple((SPLIT_TITLES[split], len(metrics)) for split, metrics in form.groups(block))
