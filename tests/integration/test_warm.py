@@ -51,7 +51,7 @@ def test_quiet(built: Built, limited: Ran) -> None:
     assert limited.table == ""
     at = next(at for at, line in enumerate(limited.text.splitlines()) if line.startswith("gates (default): "))
     lines = limited.text.splitlines()[at:]
-    assert re.fullmatch(r"GA: holds .* of what vanilla knew of the people to forget, keeps .*", lines[1])
+    assert re.fullmatch(r"GA: holds .* of what vanilla knew of the people to forget \(n = .*\), keeps .*", lines[1])
     end = next((at for at, line in enumerate(lines) if line.startswith("=")), -1)
     assert lines[2:end] == [f"report written to {limited.folder / name}" for name in ("run.json", "run.md")]
 
