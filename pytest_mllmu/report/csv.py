@@ -37,7 +37,8 @@ COLUMNS = (
 """``forget``: percent of the people. ``trained``: what unlearning trained on, empty where nothing did. ``modality``: of the questions, "both" pools them.
 ``value`` with its 95% interval is in the metric's own unit: shares from 0 to 1, factuality from 1 to 10."""
 RETAINED = "retained"
-"""The metric of what is left of what the vanilla knew, over all tasks: 0 is the floor (the oracle on forget and test, where there is one), 1 is all."""
+RETAINED_MEANS = "What is left of what the vanilla knew, over all tasks: 0 is the floor (the oracle on forget and test, where there is one), 1 is all."
+"""What that metric is."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
