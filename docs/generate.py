@@ -352,6 +352,8 @@ def _csv() -> Iterator[str]:
     if find_spec("pytest_mllmu.report.csv") is not None:
         module = import_module("pytest_mllmu.report.csv")
         yield "## .csv\n\n" + prose(module.__doc__) + "\n\nColumns: " + ", ".join(map(code, module.COLUMNS)) + "."
+        yield "`metric` is one of the [metrics](#metrics), or one that only this file has:"
+        yield rows(("name", "what"), [(code(module.RETAINED), cell(module.RETAINED_MEANS))])
 
 
 def _metric(metric: metrics.Metric) -> tuple[str, str, str, str, str]:

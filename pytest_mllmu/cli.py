@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Any, NoReturn, TextIO
 
 from pytest_mllmu import __version__
 from pytest_mllmu import settings as choices
-from pytest_mllmu.errors import MllmuError, SettingsError
+from pytest_mllmu.errors import MllmuError, SettingsError, did_you_mean
 from pytest_mllmu.options import OPTIONS
 from pytest_mllmu.reporting import add_parser, last, lines
 
@@ -20,6 +20,23 @@ WORSE, USAGE = 1, 4
 """Exit codes, as pytest's: something got worse or was altered, a user's mistake."""
 
 KNOWN = {option.name: option for option in OPTIONS}
+
+
+class Parser(argparse.ArgumentParser):
+    """A mistake is one line and exit code 4, as everywhere; argparse would print the usage as well, and end with 2."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Also of a command, which would leave an unknown option to ``mllmu`` itself to complain about."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            options = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
+            near = did_you_mean(unknown[0].partition("=")[0], options) if unknown[0].startswith("--") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        _show([f"{self.prog}: {message} ({self.prog} --help)"], sys.stderr)
+        sys.exit(USAGE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +64,7 @@ def _show(lines: Iterable[str], where: TextIO | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mllmu", description="pytest-mllmu outside a test session")
+    parser: argparse.ArgumentParser = Parser(prog="mllmu", description="pytest-mllmu outside a test session")
     parser.add_argument("--version", action="version", version=f"pytest-mllmu {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -123,9 +140,12 @@ def _compare(given: argparse.Namespace) -> int:
     _show([*changes.lines(found), changes.summary(found)])
     if missing := lacking(before.table, after.table):
         print(f"not compared, as the second run did not ask it: {len(missing)} of the baseline's numbers, such as {missing[0]}")
+    broken = dict.fromkeys(one.method for one in after.verdicts if one.status == "fail" and one.gate.startswith("guard.collapse-"))
     unused = idle(asked, found) if given.fail_on else []
     for limit in unused:
         print(f"--fail-on={limit}: the two runs have nothing in common that it is about")
+    if broken:
+        _show([f"mind: {', '.join(broken)} of the second run collapsed, which is not forgetting"])
     return WORSE if unused or any(change.red for change in found) else 0
 
 

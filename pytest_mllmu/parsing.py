@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -265,9 +266,7 @@ def certificate(text: str) -> Path:
     path = absolute(text)
     if path.suffix.lower() != ".json":
         raise ValueError(f"{text!r}: a certificate ends in .json; its .md is written beside it")
-    if not path.parent.is_dir():
-        raise ValueError(f"no folder {str(path.parent)!r} to write the certificate {path.name!r} to")
-    return path
+    return _to_write(path, "certificate")
 
 
 def report(text: str) -> Path:
@@ -276,6 +275,15 @@ def report(text: str) -> Path:
         raise ValueError(f"the report {text!r} ends in none of {', '.join(REPORTS)}{did_you_mean(path.suffix, REPORTS)}")
     if path.suffix.lower() in FIGURES and find_spec("matplotlib") is None:
         raise ValueError(f"the picture {text!r} needs matplotlib: pip install 'pytest-mllmu[report]'")
-    if not path.resolve().parent.is_dir():
-        raise ValueError(f"no folder {str(path.resolve().parent)!r} to write the report {path.name!r} to")
-    return path.resolve()
+    return _to_write(path.resolve(), "report")
+
+
+def _to_write(path: Path, what: str) -> Path:
+    """Said before a session that may take hours, and not when it is over."""
+    if not path.parent.is_dir():
+        raise ValueError(f"no folder {str(path.parent)!r} to write the {what} {path.name!r} to")
+    if path.is_dir():
+        raise ValueError(f"{str(path)!r} is a folder; a file to write the {what} to is expected")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ValueError(f"the folder {str(path.parent)!r} cannot be written, and the {what} {path.name!r} shall go there")
+    return path

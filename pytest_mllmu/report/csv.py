@@ -42,7 +42,8 @@ COLUMNS = (
 ``value`` with its 95% interval is in the metric's own unit: shares from 0 to 1, factuality from 1 to 10. Of several seeds, which ``seed`` then lists, it is the
 mean, and ``low`` and ``high`` are a standard deviation off."""
 RETAINED = "retained"
-"""The metric of what is left of what the vanilla knew, over all tasks: 0 is the floor (the oracle on forget and test, where there is one), 1 is all."""
+RETAINED_MEANS = "What is left of what the vanilla knew, over all tasks: 0 is the floor (the oracle on forget and test, where there is one), 1 is all."
+"""What that metric is."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

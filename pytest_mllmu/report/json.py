@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,50 @@ def read_json(path: Path) -> Run:
     """A stored run that every writer can print. Raises StoreError when the file is none."""
     from pytest_mllmu.report.checking import check
 
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{path}: not a report of a run: {getattr(error, 'strerror', None) or error}") from None
+    row = _read(path)
     try:
         run = Run.from_json(row)
         check(run)
     except StoreError as error:
         raise StoreError(f"{path}: {error}") from None
     return run
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """The object that a file holds. Raises StoreError that says what it is where it cannot be a run."""
+    wrong, content = "not a report of a run", ""
+    try:
+        if not stat.S_ISREG(mode := path.stat().st_mode):  # whoever reads a pipe may wait for ever
+            raise StoreError(f"{path}: {wrong}: {'a folder' if stat.S_ISDIR(mode) else 'no plain file'}")
+        content = path.read_text(encoding="utf-8")
+        row = json.loads(content)
+    except OSError as error:
+        raise StoreError(f"{path}: {wrong}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise StoreError(f"{path}: {wrong}: no text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        if _lines_of_answers(path, content):
+            raise StoreError(f"{path}: lines of answers (.jsonl), not a run: give the .json report") from None
+        raise StoreError(f"{path}: {wrong}: no JSON at line {error.lineno}, column {error.colno}; give the .json report") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets in brackets
+        raise StoreError(f"{path}: {wrong}: larger numbers or deeper brackets than a report has") from None
+    if isinstance(row, dict) and "certificate_schema" in row:
+        raise StoreError(f"{path}: a certificate, not a run: mllmu verify reads it")
+    if not isinstance(row, dict) or "schema_version" not in row:
+        if _lines_of_answers(path, content):  # a single line is JSON as well
+            raise StoreError(f"{path}: lines of answers (.jsonl), not a run: give the .json report")
+        what = "an object without schema_version" if isinstance(row, dict) else "a list" if isinstance(row, list) else "a single value"
+        raise StoreError(f"{path}: not a run ({what}): give a .json report that --mllmu-report wrote")
+    return row
+
+
+def _lines_of_answers(path: Path, content: str) -> bool:
+    """Whether it is what ``write_jsonl`` writes, or calls itself so."""
+    try:
+        first = json.loads(content.partition("\n")[0])
+    except (ValueError, RecursionError):
+        first = None
+    return path.suffix.lower() == ".jsonl" or (isinstance(first, dict) and {"question", "response"} <= set(first))
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

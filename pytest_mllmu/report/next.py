@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ SHARE, PROFILES = 15, 500
 """The largest share of people to forget in the paper, and its number of people."""
 UNSURE = 0.1
 """Of all verdicts: from here on many are inconclusive."""
+WRITTEN: Mapping[str, str | None] = {"report": None, "certificate": None}
+"""Files of this run, left out of the command where the next one would overwrite them."""
+RATES = "the methods' learning rates are made for the default size, so --mllmu-lr may have to be chosen anew"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Step:
     why: str
     options: Mapping[str, str | None]
     beside: tuple[str, ...] = ()
+    same: bool = False
+    """Whether the next run measures the same: what it writes is then this run again. Any other must not be written over it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def next_step(run: Run, settings: Settings, arguments: Sequence[str], verbosity:
     step = next((step for case in CASES if (step := case(seen)) is not None), None)
     if step is None:
         return []
+    step = step if step.same else replace(step, options={**WRITTEN, **step.options})
     parts = [shlex.quote(part) for part in changed(arguments, step)]
     if not all(part.isprintable() for part in parts):  # what a terminal shows of it would be another command
         return []
@@ -134,8 +140,21 @@ def _who(seen: Seen) -> Step | None:
     people = [one for one in seen.verdicts("fail") if one.person is not None]
     if not people or seen.verbosity > 0:
         return None
-    count = f"{len(people)} {'person is' if len(people) == 1 else 'people are'}"
-    return Step(f"{count} still known: how much of each is left, and what of", {}, ("-v",))
+    several = len({row.name for row in seen.run.table.rows if row.on_trial}) > 1
+    by = " by at least one candidate" if several else ""
+    return Step(f"{_count(people)} still known{by}: how much of each is left, and what of", {}, ("-v",), same=True)
+
+
+def _count(people: Sequence[Verdict]) -> str:
+    """``3 people are``: each once, whichever candidates know them; with several shares of people to forget, of each share."""
+    found: dict[int, set[str | None]] = {}
+    for one in people:
+        found.setdefault(one.forget, set()).add(one.person)
+    counts = {share: f"{len(ids)} {'person' if len(ids) == 1 else 'people'}" for share, ids in sorted(found.items())}
+    if len(counts) > 1:
+        return f"{', '.join(f'{count} of the {share}% to forget' for share, count in counts.items())} are"
+    ((share, count),) = counts.items()
+    return f"{count} {'is' if len(found[share]) == 1 else 'are'}"
 
 
 def _holds(seen: Seen) -> Step | None:
@@ -160,17 +179,19 @@ def _few(seen: Seen) -> Step | None:
         return None
     handed = chosen.endpoint is not None or chosen.candidate not in ("base", "vanilla", "oracle") or chosen.oracle not in ("auto", "build")
     why = f"{len(unsure)} of {len(seen.run.verdicts)} verdicts are inconclusive, about {asked} people to forget:"
-    if not handed and max(chosen.forget) < SHARE and (chosen.data == "synthetic" or Path(chosen.data).suffix.lower() in LISTS):
-        return Step(f"{why} more of them help", {"forget": str(SHARE)})
-    if not handed and chosen.vanilla is None and chosen.data == "synthetic" and chosen.profiles < PROFILES:
-        return Step(f"{why} a larger benchmark helps", {"profiles": str(min(PROFILES, 2 * chosen.profiles))})
+    fixed = handed or chosen.compare is not None or chosen.history is not None  # other people cannot be compared with those of a baseline
+    rates = f"; {RATES}" if any(map(seen.trained, seen.run.verdicts)) else ""
+    if not fixed and max(chosen.forget) < SHARE and (chosen.data == "synthetic" or Path(chosen.data).suffix.lower() in LISTS):
+        return Step(f"{why} more of them help{rates}", {"forget": str(SHARE)})
+    if not fixed and chosen.vanilla is None and chosen.data == "synthetic" and chosen.profiles < PROFILES:
+        return Step(f"{why} a larger benchmark helps{rates}", {"profiles": str(min(PROFILES, 2 * chosen.profiles))})
     if chosen.oracle == "auto" and not chosen.baseless and not any(row.name == "oracle" for row in seen.run.table.rows):
         return Step(f"{why} an oracle helps", {"oracle": "build"})
     return None
 
 
 def _unwritten(seen: Seen) -> Step | None:
-    return None if seen.settings.report else Step("decimals, every interval and what was asked, in one file:", {"report": f"run{BOOK}"})
+    return None if seen.settings.report else Step("decimals, every interval and what was asked, in one file:", {"report": f"run{BOOK}"}, same=True)
 
 
 def _baseline(seen: Seen) -> Step | None:
@@ -179,7 +200,7 @@ def _baseline(seen: Seen) -> Step | None:
     partial = any(note.startswith(PARTIAL) for note in seen.run.notes)
     if not written or partial or seen.settings.compare is not None or seen.settings.history is not None:
         return None
-    return Step("next time, what got worse since this run can be red:", {"report": None, "compare": written[-1]})
+    return Step("next time, what got worse since this run can be red:", {"compare": written[-1]})
 
 
 CASES: Collection[Callable[[Seen], Step | None]] = (_limited, _never_known, _loses, _who, _holds, _few, _unwritten, _baseline)

@@ -63,7 +63,7 @@ class Run:
         try:
             return about(self.settings, self.seed, self.fingerprints)
         except (KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"not a run that can be compared ({error!r})") from None
+            raise StoreError(f"not a run that can be compared ({_missing(error)})") from None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values in a fixed order, nan and infinity as None; free-form parts are sorted by key."""
@@ -106,7 +106,7 @@ class Run:
                 samples=[Sample.from_json(found) for found in row.get("samples", [])],
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise StoreError(f"not a run ({error!r:.200})") from None
+            raise StoreError(f"not a run ({_missing(error)})") from None
 
 
 def about(settings: Mapping[str, Any], seed: int, fingerprints: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,6 +118,13 @@ def about(settings: Mapping[str, Any], seed: int, fingerprints: Mapping[str, Any
         "data": {name: fingerprints[name] for name in ("profiles", "transformed", "celebrities", "general") if name != "general" or name in fingerprints},
         "people": {"forget": jsonable(fingerprints["forget"]), "limit": settings["limit"], **_scenario(settings)},
     }
+
+
+def _missing(error: Exception) -> str:
+    """What a stored run lacks, in words about the file and not about our code."""
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
+        return f"without {error.args[0]!r:.60}"
+    return "a part of it is of another kind than in a report that --mllmu-report wrote"
 
 
 def _scenario(settings: Mapping[str, Any]) -> dict[str, Any]:

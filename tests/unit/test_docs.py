@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pytest_mllmu import __version__
 from pytest_mllmu.analysis.policies import policy
 from pytest_mllmu.benchmark.source import read_benchmark
 from pytest_mllmu.settings import check_flags
@@ -41,6 +42,20 @@ def test_the_workflows_to_copy(mark: str) -> None:
     check_flags(suite)
     assert "--mllmu-compare=baseline.json" in suite
     assert "--junitxml=junit.xml" in suite
+    job = found["jobs"]["gates"] if mark == "github" else found["unlearning"]
+    assert job["env" if mark == "github" else "variables"]["VERSION"] == __version__
+    assert any('"pytest-mllmu==$VERSION"' in command for command in commands)
+
+
+def test_the_workflow_keeps_its_cache_when_the_job_is_red() -> None:
+    steps = yaml.safe_load(block("docs/ci.md", "github"))["jobs"]["gates"]["steps"]
+    used = [str(step.get("uses", step.get("run"))).partition("@")[0] for step in steps]
+    restore, save = (steps[used.index(f"actions/cache/{name}")] for name in ("restore", "save"))
+    suite = next(at for at, name in enumerate(used) if name.startswith("pytest "))
+    assert steps.index(restore) < suite < steps.index(save)
+    assert (save["if"], save["with"]["path"], save["with"]["key"]) == ("always()", restore["with"]["path"], restore["with"]["key"])
+    assert "github.run_id" in save["with"]["key"]  # a key that exists is not saved again
+    assert all(save["with"]["key"].startswith(start) for start in restore["with"]["restore-keys"].split("\n") if start)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -15,6 +15,7 @@ from pytest_mllmu.analysis.verdicts import Status, Verdict
 from pytest_mllmu.options import OPTIONS
 from pytest_mllmu.report.next import Step, changed, next_step
 from pytest_mllmu.report.run import PARTIAL, Run
+from pytest_mllmu.report.terminal import BOOK
 from pytest_mllmu.settings import Settings, check_flags, resolve
 from tests.unit.test_report import make_run
 
@@ -34,8 +35,8 @@ def chosen(arguments: list[str]) -> Settings:
     return resolve(given, lambda key: None, {})
 
 
-def verdict(gate: str, status: Status, method: str = "GA", people: int = 10, person: str | None = None) -> Verdict:
-    return Verdict(gate, method, status, f"{gate} {status}", 0.5, 0.4, 0.6, 0.9, None, 50, people, status == "fail", person)
+def verdict(gate: str, status: Status, method: str = "GA", people: int = 10, person: str | None = None, forget: int = 0) -> Verdict:
+    return Verdict(gate, method, status, f"{gate} {status}", 0.5, 0.4, 0.6, 0.9, None, 50, people, status == "fail", person, forget=forget)
 
 
 def a_run(*verdicts: Verdict, **made: dict[str, float]) -> Run:
@@ -81,6 +82,17 @@ UNSURE = [verdict("forget.cloze.unimodal", "inconclusive")] * 6
         (UNSURE[:1], ["--mllmu-method=ga", "--mllmu-report=a.json", "--mllmu-report=b.md"], "--mllmu-method=ga --mllmu-compare=a.json"),
         ([], ["--mllmu-method=ga", "--mllmu-report=a.json", "--mllmu-history=runs"], ""),
         ([], ["--mllmu-method=ga", "--mllmu-report=b.md"], ""),
+        # Other people are not those of a baseline.
+        (UNSURE, ["--mllmu-method=ga", "--mllmu-compare=a.json"], "--mllmu-method=ga --mllmu-compare=a.json --mllmu-oracle=build"),
+        (UNSURE, ["--mllmu-forget=15", "--mllmu-history=runs"], "--mllmu-forget=15 --mllmu-history=runs --mllmu-oracle=build"),
+        # What measures something else must not be written over this run.
+        ([COLLAPSED], ["--mllmu-method=ga", "--mllmu-report=a.json", "--mllmu-report", "b.html"], "--mllmu-method=ga --mllmu-lr=0.0021"),
+        ([COLLAPSED], ["--mllmu-method=ga", "--mllmu-limit=3", "--mllmu-report=a.json"], "--mllmu-method=ga"),
+        (UNSURE, ["--mllmu-method=ga", "--mllmu-certificate=c.json"], "--mllmu-method=ga --mllmu-forget=15"),
+        ([verdict("guard.memorised", "fail")], ["--mllmu-method=ga", "--mllmu-report=a.json"], "--mllmu-method=ga --mllmu-signals=yes"),
+        ([], ["--mllmu-method=ga", "--mllmu-certificate=c.json", "--mllmu-report=a.json"], "--mllmu-method=ga --mllmu-compare=a.json"),
+        ([KNOWN], ["--mllmu-certificate=c.json", "--mllmu-report=a.md"], "--mllmu-certificate=c.json --mllmu-report=a.md -v"),
+        ([], ["--mllmu-method=ga", "--mllmu-certificate=c.json"], f"--mllmu-method=ga --mllmu-certificate=c.json --mllmu-report=run{BOOK}"),
     ],
 )  # fmt: skip
 def test_what_is_advised(verdicts: list[Verdict], arguments: list[str], wanted: str) -> None:
@@ -89,6 +101,33 @@ def test_what_is_advised(verdicts: list[Verdict], arguments: list[str], wanted: 
 
 def test_a_run_that_is_well_should_be_written() -> None:
     assert last(a_run(), "--mllmu-method=ga") in ("--mllmu-method=ga --mllmu-report=run.html", "--mllmu-method=ga --mllmu-report=run.md")
+
+
+def why(run: Run, *arguments: str) -> str:
+    """The sentence before the command, on one line."""
+    lines = next_step(run, chosen(list(arguments)), arguments)
+    return " ".join(" ".join(lines).partition(" next: pytest")[0].split())
+
+
+def test_more_people_may_need_another_learning_rate() -> None:
+    rates = "the methods' learning rates are made for the default size, so --mllmu-lr may have to be chosen anew"
+    unsure = "6 of 26 verdicts are inconclusive, about 10 people to forget:"
+    assert why(a_run(*UNSURE), "--mllmu-method=ga") == f"{unsure} more of them help; {rates}"
+    assert why(a_run(*UNSURE), "--mllmu-method=ga", "--mllmu-forget=15") == f"{unsure} a larger benchmark helps; {rates}"
+    untrained = a_run(*UNSURE)
+    untrained.settings["methods"] = {"ga": {}}
+    assert why(untrained, "--mllmu-method=ga") == f"{unsure} more of them help"
+
+
+def test_each_person_is_counted_once() -> None:
+    rest = "how much of each is left, and what of"
+    known = [verdict("persons", "fail", method, person=person) for method in ("GA", "NPO") for person in ("002", "003")]
+    assert why(a_run(*known[:1]), "--mllmu-method=ga") == f"1 person is still known: {rest}"
+    assert why(a_run(*known[:2]), "--mllmu-method=ga") == f"2 people are still known: {rest}"
+    assert why(a_run(*known, npo={"lr": 0.1}), "--mllmu-method=ga,npo") == f"2 people are still known by at least one candidate: {rest}"
+    shares = [replace(one, forget=share) for share, some in ((10, known), (5, known[:1])) for one in some]
+    said = f"1 person of the 5% to forget, 2 people of the 10% to forget are still known by at least one candidate: {rest}"
+    assert why(a_run(*shares, npo={"lr": 0.1}), "--mllmu-method=ga,npo", "--mllmu-forget=5,10") == said
 
 
 def test_with_all_said_of_the_people_who_are_known_the_method_can_be_stronger() -> None:

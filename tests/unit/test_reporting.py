@@ -60,6 +60,28 @@ def test_every_file_that_is_written_is_said(stored: Path, capsys: pytest.Capture
     assert (stored / "x.json").read_bytes() == (stored / "a.json").read_bytes()
 
 
+ANSWER = '{"question": "1", "model": "GA", "response": {"answer": "A"}}\n'
+
+
+def written(folder: Path, name: str, text: str) -> str:
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+def pipe(path: Path) -> str:
+    """Whoever opens it to read waits for somebody who writes."""
+    os.mkfifo(path)
+    return str(path)
+
+
+def ended(*arguments: str) -> object:
+    """The exit code; argparse ends the process itself."""
+    try:
+        return main(list(arguments))
+    except SystemExit as end:
+        return end.code
+
+
 MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no-file": (lambda folder: [str(folder / "nowhere.json")], "nowhere.json: not a report of a run: No such file"),
     "empty-folder": (lambda folder: [str(folder / "empty")], "no run in this folder"),
@@ -68,7 +90,20 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "answers": (lambda folder: [str(folder / "a.json"), "--to=x.jsonl"], "a stored run has no answers"),
     "json-of-two": (lambda folder: [str(folder / "a.json"), str(folder / "b.json"), "--to=x.json"], ".json holds one run, and 2 are given"),
     "twice": (lambda folder: [str(folder / "a.json"), "--to=x.md", "--to=./x.md"], "x.md is given twice"),
-    "one-of-them-broken": (lambda folder: [str(folder / "a.json"), str(folder / "broken.json")], "broken.json: not a report of a run"),
+    "one-of-them-broken": (lambda folder: [str(folder / "a.json"), str(folder / "broken.json")], "broken.json: not a report of a run: no JSON at line 1"),
+    "to-a-folder": (lambda folder: [str(folder / "a.json"), "--to=dir.html"], "dir.html' is a folder; a file to write the report to is expected"),
+    "certificate": (lambda folder: [written(folder, "c.json", '{"certificate_schema": 1}')], "c.json: a certificate, not a run: mllmu verify reads it"),
+    "answers-read": (lambda folder: [written(folder, "c.jsonl", ANSWER * 2)], "c.jsonl: lines of answers (.jsonl), not a run: give the .json report"),
+    "answer-read": (lambda folder: [written(folder, "c.json", ANSWER)], "c.json: lines of answers (.jsonl), not a run: give the .json report"),
+    "list": (lambda folder: [written(folder, "c.json", "[1]")], "c.json: not a run (a list): give a .json report"),
+    "number": (lambda folder: [written(folder, "c.json", "1")], "c.json: not a run (a single value): give"),
+    "object": (lambda folder: [written(folder, "c.json", "{}")], "c.json: not a run (an object without schema_version): give"),
+    "part": (lambda folder: [written(folder, "c.json", '{"schema_version": 2}')], "c.json: not a run (without 'settings')"),
+    "deep": (lambda folder: [written(folder, "c.json", "[" * 100_000)], "c.json: not a report of a run: larger numbers or deeper brackets"),
+    "pipe": (lambda folder: [pipe(folder / "pipe.json")], "pipe.json: not a report of a run: no plain file"),
+    "no-run": (lambda folder: [], "mllmu report: the following arguments are required: RUN (mllmu report --help)"),
+    "no-option": (lambda folder: ["-x", str(folder / "a.json")], "mllmu report: unrecognized arguments: -x (mllmu report --help)"),
+    "near-option": (lambda folder: [str(folder / "a.json"), "--signal\x1b=1"], "--signal =1; did you mean '--signals'? (mllmu report --help)"),
 }
 
 
@@ -76,12 +111,26 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
 def test_a_mistake_is_one_line_and_exit_code_4(name: str, stored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(stored)
     (stored / "empty").mkdir()
+    (stored / "dir.html").mkdir()
     (stored / "broken.json").write_text("{")
     build, said = MISTAKES[name]
-    assert main(["report", *build(stored)]) == 4
+    assert ended("report", *build(stored)) == 4
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert said in err
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.html").mkdir()
+    with pytest.raises(ValueError, match=r"x\.html' is a folder; a file to write the report to is expected"):
+        parsing.report(str(tmp_path / "x.html"))
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(ValueError, match=r"x\.json' is a folder; a file to write the certificate to"):
+        parsing.certificate(str(tmp_path / "x.json"))
+    assert parsing.report(str(tmp_path / "y.html")) == tmp_path / "y.html"
+    monkeypatch.setattr(parsing.os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(ValueError, match=rf"the folder '{tmp_path}' cannot be written, and the report 'y\.html' shall go there"):
+        parsing.report(str(tmp_path / "y.html"))
 
 
 def test_a_missing_matplotlib_is_one_line_before_anything_is_read(stored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
