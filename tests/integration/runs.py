@@ -154,6 +154,11 @@ def without(*names: str) -> str:
     return BLOCK.format(names=names)
 
 
+def meanwhile(name: str) -> str:
+    """A conftest in whose session a folder appears where a file is to be written, too late for the check at the start."""
+    return f"import pathlib\n\ndef pytest_collection_finish():\n    pathlib.Path({name!r}).mkdir()\n"
+
+
 PROBE = """
 import sys
 

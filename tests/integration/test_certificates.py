@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.runs import GATES, GUARDS, SLOW, Built, Ran, environment, one_error, run, without
+from tests.integration.runs import GATES, GUARDS, SLOW, Built, Ran, environment, meanwhile, one_error, run, without
 
 DATE = {"SOURCE_DATE_EPOCH": "1700000000"}
 UNLEARNED = """
@@ -172,7 +172,7 @@ def test_a_limit_is_said(built: Built, tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_cannot_be_written(built: Built, tmp_path: Path) -> None:
-    (tmp_path / "c.json").mkdir()
+    (tmp_path / "conftest.py").write_text(meanwhile("c.json"))
     ran = built.warm(tmp_path, "--mllmu-certificate=c.json", "--mllmu-gates=off")
     assert ran.code == 1
     assert "Traceback" not in ran.text

@@ -58,9 +58,11 @@ LENGTHY = (
     "pytest --mllmu-method=ga --mllmu-data=people.csv",
     "pytest --mllmu-method=mine,ga --mllmu-seed=1",
     "pytest --mllmu-method=mine --mllmu-lr=",
-    "pytest --mllmu-method=ga --mllmu-lr=0.01 --mllmu-compare",
+    "pytest --mllmu-method=ga --mllmu-lr=0.01",
+    "pytest --mllmu-method=ga --mllmu-forget=20",
+    "pytest --mllmu-method=all",
 )
-"""How commands begin that take a minute or more even so: scenarios, another seed, other people; and other learning rates, which train once more each."""
+"""How commands begin that take long even so: scenarios, another seed, other people; and what trains once more each, other learning rates, shares and methods."""
 
 RUN, MARKED = ([command for command in commands() if (command.needs is not None) is marked] for marked in (False, True))
 

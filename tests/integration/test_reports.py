@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_mllmu.session import MOST
-from tests.integration.runs import GATES, GUARDS, QUESTIONS, Built
+from tests.integration.runs import GATES, GUARDS, QUESTIONS, Built, meanwhile
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_an_older_report_is_replaced(built: Built, tmp_path: Path) -> None:
 
 
 def test_a_report_that_cannot_be_written_makes_the_session_red(built: Built, tmp_path: Path) -> None:
-    (tmp_path / "run.json").mkdir()
+    (tmp_path / "conftest.py").write_text(meanwhile("run.json"))
     ran = built.warm(tmp_path, "--mllmu-report=run.json", "--mllmu-gates=off")
     assert ran.code == 1
     assert "Traceback" not in ran.text

@@ -83,6 +83,7 @@ def test_workers_change_nothing(walked: Ran, built: Built, tmp_path: Path, how: 
     assert ran.json() == walked.json()
 
 
+@pytest.mark.slow
 def test_one_more_request_trains_one_more_step(walked: Ran, built: Built, tmp_path: Path) -> None:
     alone = replace(built, cache=tmp_path / "cache")  # tests beside this one store theirs in the other
     shutil.copytree(built.cache, alone.cache, ignore=shutil.ignore_patterns("tmp", "locks"))
