@@ -62,7 +62,7 @@ LENGTHY = (
     "pytest --mllmu-method=ga --mllmu-forget=20",
     "pytest --mllmu-method=all",
 )
-"""How commands begin that take long even so: scenarios, another seed, other people; and what trains once more each, other learning rates, shares and methods."""
+"""How commands begin that take long even so: scenarios, another seed, other people; and what trains once more: other rates, shares and methods."""
 
 RUN, MARKED = ([command for command in commands() if (command.needs is not None) is marked] for marked in (False, True))
 
