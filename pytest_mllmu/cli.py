@@ -140,7 +140,7 @@ def _compare(given: argparse.Namespace) -> int:
     _show([*changes.lines(found), changes.summary(found)])
     if missing := lacking(before.table, after.table):
         print(f"not compared, as the second run did not ask it: {len(missing)} of the baseline's numbers, such as {missing[0]}")
-    broken = dict.fromkeys(one.method for one in after.verdicts if one.status == "fail" and one.gate.startswith("guard.collapse-"))
+    broken = dict.fromkeys(one.method for one in after.verdicts if one.collapsed)
     unused = idle(asked, found) if given.fail_on else []
     for limit in unused:
         print(f"--fail-on={limit}: the two runs have nothing in common that it is about")

@@ -13,8 +13,6 @@ from pytest_mllmu.parsing import Show, report
 if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
 
-MOST = 12
-"""Inconclusive gates that are printed without -v, as in a session."""
 ABOUT = """Prints stored runs again, as the table of a session or into files, without a model.
 
 Several runs stand side by side. Runs that differ in nothing but methods and
@@ -55,7 +53,7 @@ def lines(given: argparse.Namespace) -> Iterator[str]:
     if not targets:
         from pytest_mllmu.report.terminal import section
 
-        yield from (line for line, _ in section(run, given.show, given.signals, int(given.verbose), False, MOST))
+        yield from (line for line, _ in section(run, given.show, given.signals, int(given.verbose), False))
     for path in targets:
         from pytest_mllmu.report import write
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pytest_mllmu.report.run import Run
 
 ROLES = ("base", "vanilla", "oracle", "candidate")
-MOST = 12
-"""Inconclusive verdicts that are spelled out in a terminal."""
 
 
 class Session:
@@ -271,7 +269,7 @@ class Session:
         if verbosity >= 0:
             reporter.section("MLLMU-Bench", sep="=")
         chosen, written = self.settings, any(path.suffix.lower() != ".jsonl" for path in self.settings.report)
-        for line, colour in section(run, chosen.table, chosen.signals == "yes", verbosity, not written, MOST):
+        for line, colour in section(run, chosen.table, chosen.signals == "yes", verbosity, not written):
             reporter.write_line(line, **({colour: True} if colour else {}))
         for line, colour in self.baseline.lines(run) if verbosity > -2 else ():
             if verbosity >= 0 or colour == "red":

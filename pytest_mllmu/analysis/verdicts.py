@@ -55,6 +55,11 @@ class Verdict:
     """Of a person who is still known: what of, such as ``birthplace (image)``."""
     forget: int = 0
 
+    @property
+    def collapsed(self) -> bool:
+        """Whether it says that the candidate has collapsed, which is not forgetting."""
+        return self.status == "fail" and self.gate.startswith("guard.collapse-")
+
     def to_json(self) -> dict[str, Any]:
         return {part.name: getattr(self, part.name) for part in fields(self)}
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_mllmu.analysis.gates import FORGOTTEN
+from pytest_mllmu.analysis.gates import FORGOTTEN, KEPT
 from pytest_mllmu.analysis.scenarios import Findings
 from pytest_mllmu.analysis.table import View
 from pytest_mllmu.analysis.tradeoff import Extent, Point
@@ -164,7 +164,7 @@ def tradeoff(
     method are joined by a line.
     """
     panels = []
-    for split in SPLITS[2:]:
+    for split in KEPT:
         shown = [(point, gone, kept) for point in points if (gone := point.forgotten()) and (kept := point.kept(split))]
         if len(shown) < 2:  # the vanilla alone is no trade-off
             continue

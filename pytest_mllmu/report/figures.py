@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_mllmu.analysis.gates import PEOPLE_AT_LEAST
+from pytest_mllmu.analysis.gates import KEPT, PEOPLE_AT_LEAST
 from pytest_mllmu.analysis.scenarios import Findings, Measure
 from pytest_mllmu.analysis.table import REFERENCES
 from pytest_mllmu.analysis.tradeoff import Extent, Point, points
@@ -22,7 +22,6 @@ from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES, SYNTHETIC,
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.scenarios import share
 
-KEPT: tuple[Split, ...] = ("retain", "celebrity", "general")
 MOST = 24
 """Panels in one picture: more cannot be read."""
 Looks = dict[str, tuple[Any, str]]

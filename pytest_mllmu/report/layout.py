@@ -108,7 +108,7 @@ def blocks(run: Run) -> list[Block]:
     found: dict[tuple[str, int], list[Row]] = {}
     for row in run.table.rows:
         found.setdefault((row.block, row.forget), []).append(row)
-    broken = {(one.method, one.forget) for one in run.verdicts if one.gate.startswith("guard.collapse-") and one.status == "fail"}
+    broken = {(one.method, one.forget) for one in run.verdicts if one.collapsed}
     made = []
     for (name, share), rows in found.items():
         collapsed = frozenset(row.name for row in rows if row.on_trial and any((said, share) in broken for _, said in judged_as(run, row)))
@@ -241,7 +241,7 @@ def headlines(run: Run) -> dict[tuple[str, int], str]:
         ]
         failed = [name.removeprefix("guard.") for name, verdict in own.items() if name.startswith("guard.") and verdict.status == "fail"]
         if failed:
-            what = "collapsed, which is not forgetting: " if any(name.startswith("collapse-") for name in failed) else ""
+            what = "collapsed, which is not forgetting: " if any(verdict.collapsed for verdict in verdicts) else ""
             parts.append(f"{what}fails the guard{'s' if len(failed) > 1 else ''} {', '.join(failed)}")
         share = f" ({forget}%)" if len({verdict.forget for verdict in run.verdicts}) > 1 else ""
         if parts:

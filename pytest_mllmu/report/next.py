@@ -127,7 +127,7 @@ def _never_known(seen: Seen) -> Step | None:
 
 
 def _loses(seen: Seen) -> Step | None:
-    collapsed = [one for one in seen.verdicts("fail") if one.gate.startswith("guard.collapse-")]
+    collapsed = [one for one in seen.run.verdicts if one.collapsed]
     less = [one for one in seen.verdicts("fail") if one.gate.startswith(("retain.", "celebrity.", "general.", "sequence.kept"))]
     for verdict in [*collapsed, *less]:
         if found := seen.trained(verdict):

@@ -9,19 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.scenarios import Findings, Measure
 from pytest_mllmu.analysis.table import Cell, Row
 from pytest_mllmu.analysis.tradeoff import Point, points
 from pytest_mllmu.analysis.verdicts import Verdict
-from pytest_mllmu.benchmark.profiles import MODALITIES, Modality, Split
+from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 from pytest_mllmu.report import charts, people, scenarios
 from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, blocks, counts, judged_as, meaning, tally, unparseable
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.standing import PHRASES, Standing, standings
 from pytest_mllmu.report.terminal import brief
 from pytest_mllmu.scoring.metrics import Metric
-
-SHOWN: tuple[Split, ...] = ("forget", "test", "retain", "celebrity", "general")
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def part(run: Run, block: Block) -> Part:
     numbers = numbered(block.rows)
     dots = points(block.rows)
     sides = (charts.modality(dots, numbers, split) for split in ("forget", "retain"))
-    splits = tuple(split for split in SHOWN if any(cell.split == split for row in block.rows for cell in row.cells))
+    splits = tuple(split for split in SPLITS if any(cell.split == split for row in block.rows for cell in row.cells))
     signals = [sheet(block, modality, SIGNALS) for modality in MODALITIES]
     return Part(
         title=block.title,
@@ -140,7 +139,7 @@ def _asked_of(dots: Sequence[Point], split: Split) -> str:
 def _bound(run: Run, split: Split) -> float | None:
     """What the policy asks of a set as a whole."""
     gate = run.policy.get("gates", {}).get(f"{split}.all.both", {})
-    bound = gate.get("at_most" if split in ("forget", "test") else "at_least")
+    bound = gate.get("at_most" if split in FORGOTTEN else "at_least")
     return float(bound) if isinstance(bound, int | float) else None
 
 

@@ -9,12 +9,11 @@ from itertools import groupby
 
 from pytest_mllmu.analysis.gates import PEOPLE_AT_LEAST
 from pytest_mllmu.analysis.knowledge import shown
+from pytest_mllmu.analysis.people import SIDES
 from pytest_mllmu.analysis.scenarios import Findings, Measure, State
 from pytest_mllmu.analysis.statistics import Interval
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 
-TITLES: dict[Split, str] = {"forget": "forget", "test": "test", "retain": "retain", "celebrity": "celebrity", "general": "general"}
-SIDES: dict[Modality, str] = {"multimodal": "image", "unimodal": "text"}
 CURVE = "curve over the requests"
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -40,21 +39,17 @@ def sheets(found: Findings) -> Iterator[Sheet]:
     """What is left in each state of the model, accuracy before and after, and for requests what came back after which."""
     splits = [split for split in SPLITS if any(split in state.sets for state in found.states)]
     left = [(state.title, str(state.requested), *(share(state.sets.get(split)) for split in splits)) for state in found.states]
-    yield Sheet("left of what was known before, in % [95% interval] (forget, test: of those requested so far)", ("", "people", *_titles(splits)), tuple(left))
+    yield Sheet("left of what was known before, in % [95% interval] (forget, test: of those requested so far)", ("", "people", *splits), tuple(left))
     columns = [(split, side) for split in splits for side in MODALITIES if any(side in _accuracy(state, split) for state in found.states)]
     rows = [(state.title, *(_before_after(state, split, side) for split, side in columns)) for state in found.states]
     pairs = tuple(len(list(sides)) for _, sides in groupby(columns, lambda column: column[0]))
-    yield Sheet("multiple choice in %, before and after", ("", *(f"{TITLES[split]} {SIDES[side]}" for split, side in columns)), tuple(rows), pairs)
+    yield Sheet("multiple choice in %, before and after", ("", *(f"{split} {SIDES[side]}" for split, side in columns)), tuple(rows), pairs)
     if found.matrix:
         number = len(found.matrix)
         parts = [(part, row) for part, row in enumerate(found.matrix, 1) if row]
         body = [(f"part {part} (n = {row[0].people})", *[""] * (number - len(row)), *(share(one, counted=True) for one in row)) for part, row in parts]
         header = ("", *(f"after {step}" for step in range(1, number + 1)))
         yield Sheet("left of each part after each request", header, tuple(body))
-
-
-def _titles(splits: Sequence[Split]) -> Iterator[str]:
-    return (TITLES[split] for split in splits)
 
 
 def _accuracy(state: State, split: Split) -> Sequence[Modality]:
@@ -84,7 +79,7 @@ def lines(found: Findings) -> Iterator[str]:
         yield f"n ({state.title}): {', '.join(_counted(split, one) for split, one in state.sets.items())}"
     steps = found.states[: len(found.matrix)]  # the controls follow
     if len(steps) > 1:
-        parts = [f"{TITLES[split]} {curve([state.sets[split].value for state in steps if split in state.sets])}" for split in SPLITS if split in steps[0].sets]
+        parts = [f"{split} {curve([state.sets[split].value for state in steps if split in state.sets])}" for split in SPLITS if split in steps[0].sets]
         yield f"{CURVE}, from all that was known: {'  '.join(parts)}"
     yield from found.says
 

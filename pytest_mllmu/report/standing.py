@@ -79,7 +79,7 @@ def _word(verdicts: Sequence[Verdict], failed: Sequence[str]) -> Word:
     memorised = next((verdict.status for verdict in verdicts if verdict.gate == "guard.memorised"), "pass")
     if memorised not in ("pass", "off"):
         return "unknown"
-    if any(gate.startswith("guard.collapse-") for gate in failed):
+    if any(verdict.collapsed for verdict in verdicts):
         return "collapsed"
     if any(map(about(*FORGOTTEN, PERSONS), failed)) or {"sequence.forgotten", "sequence.sustained"} & set(failed):
         return "remembers"

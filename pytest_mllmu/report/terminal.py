@@ -47,6 +47,8 @@ BAR = "|"
 MARKS = {"best": "*", "second": "+", "": " "}
 SHORT = {"Class.": "Acc.", "ROUGE-L": "R-L", "Fact.": "Fact"}
 """Titles of columns, where those of the paper are wider than the numbers."""
+MOST = 12
+"""Inconclusive verdicts that are spelled out without -v."""
 BOOK = ".html"
 """The format of a report to read."""
 OTHERS = " ".join(suffix for suffix in REPORTS if suffix not in (BOOK, ".jsonl"))
@@ -61,7 +63,7 @@ def render(run: Run, show: Show = "both", signals: bool = False, more: bool = Tr
     return "\n".join([*_tables(run, show, signals, more), *wrap(tally(run))])
 
 
-def section(run: Run, show: Show, signals: bool, verbosity: int, more: bool, most: int) -> Iterator[Line]:
+def section(run: Run, show: Show, signals: bool, verbosity: int, more: bool, most: int = MOST) -> Iterator[Line]:
     """All that is said of a run, by pytest's verbosity: -1 (``-q``) is a sentence a candidate, 1 (``-v``) all people and all that is inconclusive.
 
     At -2 and below nothing. Quiet lines are not wrapped, as scripts read them. ``most``: inconclusive verdicts that are spelled out at 0.
