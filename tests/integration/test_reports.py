@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mllmu.session import MOST
+from pytest_mllmu.report.terminal import MOST
 from tests.integration.runs import GATES, GUARDS, QUESTIONS, Built, meanwhile
 
 
