@@ -12,12 +12,13 @@ from pytest_mllmu.analysis.judgement import evidence_of, judge_all
 from pytest_mllmu.analysis.policies import BUILT_IN
 from pytest_mllmu.benchmark.profiles import SPLITS, Benchmark, Question, Split
 from pytest_mllmu.certificate import canonical
-from pytest_mllmu.certificate.evidence import LOCAL, Answer, row_of
+from pytest_mllmu.certificate.evidence import Answer, row_of
 from pytest_mllmu.certificate.recomputing import case_of, findings, from_answers, from_scores
 from pytest_mllmu.certifying import Draft, write
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from pytest_mllmu.evaluation.responses import Response, Truth
 from pytest_mllmu.scoring.grading import title_of
+from pytest_mllmu.settings import LOCAL
 
 KNOWS: dict[str, set[Split]] = {"vanilla": set(SPLITS), "oracle": {"retain", "celebrity"}, "candidate": {"retain", "celebrity"}}
 TITLES = {"candidate": "Mine | <b>x</b>", "vanilla": "Vanilla", "oracle": "Retrain (oracle)"}

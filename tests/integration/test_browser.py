@@ -42,9 +42,14 @@ def opened(browser: Any, report: Path, size: str, scheme: str = "light") -> Open
     width, height = SIZES[size]
     page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
     found = Opened(page)
+
+    def dismiss(dialog: Any) -> None:
+        found.said.append(dialog.message)
+        dialog.dismiss()
+
     page.on("console", lambda message: found.said.append(message.text))
     page.on("pageerror", lambda error: found.said.append(str(error)))
-    page.on("dialog", lambda dialog: (found.said.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", dismiss)
     page.on("request", lambda request: found.asked.append(request.url))
     page.goto(report.as_uri())
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -281,8 +282,8 @@ def test_a_question_is_asked_about_one_of_its_persons_pictures() -> None:
 
 
 def test_responses_are_given_as_they_come(rows: list[Asked]) -> None:
-    bundle, parts = random_bundle(), []
-    encoder = Encoder(bundle)
+    bundle = random_bundle()
+    encoder, parts = Encoder(bundle), list[Sequence[Response]]()
     for sharing in (True, False):
         Engine(encoder, 4, sharing=sharing).answer(prompts(encoder, rows[:18], DIALECTS["strict"]), parts.append)
         assert len(parts) > 2

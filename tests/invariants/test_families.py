@@ -12,7 +12,7 @@ import torch
 from pytest_mllmu.benchmark.profiles import MODALITIES, Modality
 from pytest_mllmu.evaluation.asking import Asked, asked
 from pytest_mllmu.methods import method
-from pytest_mllmu.methods.base import UnlearnStep
+from pytest_mllmu.methods.base import LossMethod, UnlearnStep
 from pytest_mllmu.models.agreement import handed_in
 from pytest_mllmu.models.chat import Chat
 from pytest_mllmu.models.families import Bundle
@@ -214,6 +214,7 @@ def test_a_step_of_gradient_ascent_changes_the_adapter_on_the_language_model_onl
     model = adapted(fresh, Lora(dropout=0.0), 0)
     model.train()
     ga = method("ga")
+    assert isinstance(ga, LossMethod)
     before = ga.loss(UnlearnStep(fresh, model, batch))
     step(model, before, 1.0)
     assert ga.loss(UnlearnStep(fresh, model, batch)).item() < before.item()

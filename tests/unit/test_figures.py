@@ -10,7 +10,8 @@ import pytest
 from pytest_mllmu.analysis.scenarios import Findings, Measure, State
 from pytest_mllmu.analysis.table import Table
 from pytest_mllmu.errors import StoreError
-from pytest_mllmu.report import FIGURES, write
+from pytest_mllmu.parsing import FIGURES
+from pytest_mllmu.report import write
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.several import join
 from tests.unit.test_several import make_run

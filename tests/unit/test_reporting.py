@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_done(tmp_pat
     with pytest.raises(ValueError, match=r"x\.json' is a folder; a file to write the certificate to"):
         parsing.certificate(str(tmp_path / "x.json"))
     assert parsing.report(str(tmp_path / "y.html")) == tmp_path / "y.html"
-    monkeypatch.setattr(parsing.os, "access", lambda path, mode: False)  # root may write everywhere
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
     with pytest.raises(ValueError, match=rf"the folder '{tmp_path}' cannot be written, and the report 'y\.html' shall go there"):
         parsing.report(str(tmp_path / "y.html"))
 
@@ -173,7 +173,7 @@ def test_a_damaged_file_is_printed_or_refused_in_one_line(tmp_path: Path, capsys
     deep: list[Any] = []
     for _ in range(200):
         deep = [deep]
-    other = [None, True, -1, 10**30, 1e308, float("nan"), float("inf"), "x", "NaN", "\ud800\x1b[2J", [], {}, [None], deep]
+    other: list[Any] = [None, True, -1, 10**30, 1e308, float("nan"), float("inf"), "x", "NaN", "\ud800\x1b[2J", [], {}, [None], deep]
     random.seed(0)
     whole = json.loads(json.dumps(sequential().to_json()))
     whole["policy"]["gates"] = {}

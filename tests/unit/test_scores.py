@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_mllmu import options
+from pytest_mllmu import parsing
 from pytest_mllmu.benchmark.profiles import Question
 from pytest_mllmu.errors import MllmuError, StoreError
 from pytest_mllmu.evaluation.dialects import DIALECTS
@@ -115,7 +115,7 @@ def test_upstream_counts_ascii_words_only_and_no_second_turn() -> None:
 
 
 def test_every_dialect_is_asked_and_read() -> None:
-    assert tuple(READINGS) == tuple(DIALECTS) == options.DIALECTS
+    assert tuple(READINGS) == tuple(DIALECTS) == parsing.DIALECTS
 
 
 def test_json_goes_there_and_back() -> None:
