@@ -184,8 +184,8 @@ def legend(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, ma
     return [*meaning(run, forms, short, marks), *run.notes]
 
 
-def meaning(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, marks: tuple[str, str] = ("*", "+")) -> list[str]:
-    """The legend without the notes of the run."""
+def meaning(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, marks: tuple[str, str] = ("*", "+"), interval: str = "") -> list[str]:
+    """The legend without the notes of the run. ``interval``: what a number of one run has beside it, if not half the width of its interval."""
     found = blocks(run)
     seeds = list(dict.fromkeys(row.seeds for row in run.table.rows))
     lines = []
@@ -199,7 +199,7 @@ def meaning(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, m
     if () in seeds or not seeds:
         where = "of a row of one run " if len(seeds) > 1 else ""
         half, example = ("half the 95% interval", "100 ±17") if short else ("half the width of the 95% interval", "100.0% ±16.9")
-        lines.append(f"±: {where}{half} over people, which ends where the scale ends ({example} is 66 to 100)")
+        lines.append(interval or f"±: {where}{half} over people, which ends where the scale ends ({example} is 66 to 100)")
     lines[-1] += "" if short else f"; Fact. (1 to 10): {run.judge}"
     lines += [note for form in forms for note in form.notes]
     if run.synthetic:
@@ -215,6 +215,16 @@ def spread(seeds: Sequence[int]) -> str:
 def seeded(seeds: Sequence[int]) -> str:
     """``seed 0``, ``3 seeds (0, 1, 2)``"""
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds ({', '.join(map(str, seeds))})"
+
+
+def several_shares(run: Run) -> bool:
+    """Whether candidates were to forget several shares of the people."""
+    return len({verdict.forget for verdict in run.verdicts}) > 1
+
+
+def named(run: Run, method: str, forget: int) -> str:
+    """A candidate's name: ``GA``, or ``GA (10%)`` where several shares were to be forgotten."""
+    return f"{method} ({forget}%)" if several_shares(run) else method
 
 
 def candidates(run: Run) -> list[tuple[str, int, list[Verdict]]]:
@@ -243,9 +253,8 @@ def headlines(run: Run) -> dict[tuple[str, int], str]:
         if failed:
             what = "collapsed, which is not forgetting: " if any(verdict.collapsed for verdict in verdicts) else ""
             parts.append(f"{what}fails the guard{'s' if len(failed) > 1 else ''} {', '.join(failed)}")
-        share = f" ({forget}%)" if len({verdict.forget for verdict in run.verdicts}) > 1 else ""
         if parts:
-            lines[method, forget] = f"{method}{share}: {', '.join(parts)}"
+            lines[method, forget] = f"{named(run, method, forget)}: {', '.join(parts)}"
     return lines
 
 

@@ -16,7 +16,7 @@ from pytest_mllmu.analysis.tradeoff import Point, points
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 from pytest_mllmu.report import charts, people, scenarios
-from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, blocks, counts, judged_as, meaning, tally, unparseable
+from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, blocks, counts, judged_as, meaning, named, tally, unparseable
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.standing import PHRASES, Standing, standings
 from pytest_mllmu.report.terminal import brief
@@ -76,9 +76,10 @@ class Part:
 
 
 def parts(run: Run) -> Iterator[Part]:
-    found = blocks(run)
-    for block in found:
-        yield part(run, block)
+    judged = {(one.method, one.forget): one for one in standings(run)}
+    legend = meaning(run, marks=("bold", "underlined"), interval="under each number: its 95% interval over people")
+    for block in blocks(run):
+        yield part(run, block, judged, legend)
 
 
 def numbered(rows: Iterable[Row]) -> dict[tuple[str, int, str], int]:
@@ -105,7 +106,8 @@ def overview(run: Run) -> Iterator[tuple[str, list[charts.Panel], list[tuple[str
         yield name, charts.tradeoff(dots, numbers, lambda split: _bound(run, split), broken, ratios=True), list(legend.values())
 
 
-def part(run: Run, block: Block) -> Part:
+def part(run: Run, block: Block, judged: Mapping[tuple[str, int], Standing], legend: Sequence[str]) -> Part:
+    """``judged``: where each candidate stands, by method and share of people to forget."""
     numbers = numbered(block.rows)
     dots = points(block.rows)
     sides = (charts.modality(dots, numbers, split) for split in ("forget", "retain"))
@@ -113,16 +115,12 @@ def part(run: Run, block: Block) -> Part:
     signals = [sheet(block, modality, SIGNALS) for modality in MODALITIES]
     return Part(
         title=block.title,
-        candidates=tuple(_candidates(run, block, dots, numbers, splits)),
+        candidates=tuple(_candidates(run, block, judged, dots, numbers, splits)),
         sets=tuple(SPLIT_TITLES[split] for split in splits),
         asked_of=tuple(_asked_of(dots, split) for split in splits),
         sheets=tuple(sheet(block, modality, TABLE) for modality in MODALITIES),
         signals=tuple(one for one in signals if any(cell for _, cells in one.rows for cell in cells)),
-        notes=(
-            *counts(block, "both"),
-            *unparseable(block),
-            *_meaning(run),
-        ),
+        notes=(*counts(block, "both"), *unparseable(block), *legend),
         panels=tuple(charts.tradeoff(dots, numbers, lambda split: _bound(run, split), {(name, block.rows[0].forget) for name in block.collapsed})),
         modalities=tuple(side for side in sides if side),
         maps=tuple(people.maps(run, block, people.most(run.leaks))),
@@ -143,8 +141,14 @@ def _bound(run: Run, split: Split) -> float | None:
     return float(bound) if isinstance(bound, int | float) else None
 
 
-def _candidates(run: Run, block: Block, dots: Sequence[Point], numbers: Mapping[tuple[str, int, str], int], splits: Sequence[Split]) -> Iterator[Candidate]:
-    judged = {(one.method, one.forget): one for one in standings(run)}
+def _candidates(
+    run: Run,
+    block: Block,
+    judged: Mapping[tuple[str, int], Standing],
+    dots: Sequence[Point],
+    numbers: Mapping[tuple[str, int, str], int],
+    splits: Sequence[Split],
+) -> Iterator[Candidate]:
     left = {charts.key(point): point.left for point in dots}
     for row in block.rows:
         place = row.name, row.forget, row.title
@@ -163,13 +167,6 @@ def _candidate(label: str, title: str, role: str, own: Sequence[tuple[str, Stand
     known = ", ".join(f"{len(one.known)} of {one.people}" for _, one in own if one.people)
     counts = sum((one.counts for _, one in own), Counter()) if own else None
     return Candidate(label, charts.tone(label), title, role, stands, guards, known, counts, left)
-
-
-def _meaning(run: Run) -> Iterator[str]:
-    """The legend of a table that shows intervals instead of half their width."""
-    for line in meaning(run, marks=("bold", "underlined")):
-        half = line.startswith(("±: half", "±: of a row of one run half"))
-        yield f"under each number: its 95% interval over people; Fact. (1 to 10): {run.judge}" if half else line
 
 
 def _ends(metric: Metric, cell: Cell) -> str:
@@ -217,7 +214,7 @@ def found(run: Run) -> Iterator[Found]:
             charts.curves(one),
             tuple(_matrix(one)),
             tuple(scenarios.sheets(one)),
-            tuple(said for said in scenarios.lines(one) if not said.startswith(scenarios.CURVE)),
+            tuple(scenarios.lines(one, bars=False)),
         )
 
 
@@ -241,22 +238,20 @@ def _left(where: str, measure: Measure) -> people.Heat:
 def listed(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every verdict, by candidate: status and message."""
     rows: dict[tuple[str, int], list[tuple[str, str]]] = {}
-    several = len({verdict.forget for verdict in run.verdicts}) > 1
     for status in ("fail", "inconclusive", "pass", "off"):
         for verdict in run.verdicts:
             if verdict.status == status:
                 rows.setdefault((verdict.method, verdict.forget), []).append((status, verdict.message))
-    return [(f"{method} ({forget}%)" if several else method, messages) for (method, forget), messages in rows.items()]
+    return [(named(run, method, forget), messages) for (method, forget), messages in rows.items()]
 
 
 def guards(run: Run) -> tuple[list[str], list[tuple[str, list[tuple[str, str]]]]]:
     """The guards, and for each candidate the status and message of each."""
     own = [verdict for verdict in run.verdicts if verdict.gate.startswith("guard.")]
     names = list(dict.fromkeys(verdict.gate for verdict in own))
-    several = len({verdict.forget for verdict in own}) > 1
     rows: dict[str, dict[str, Verdict]] = {}
     for verdict in own:
-        rows.setdefault(f"{verdict.method} ({verdict.forget}%)" if several else verdict.method, {})[verdict.gate] = verdict
+        rows.setdefault(named(run, verdict.method, verdict.forget), {})[verdict.gate] = verdict
     cells = {title: [(mine[name].status, mine[name].message) if name in mine else ("", "") for name in names] for title, mine in rows.items()}
     return [name.removeprefix("guard.") for name in names], list(cells.items())
 

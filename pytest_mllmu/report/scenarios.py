@@ -14,7 +14,6 @@ from pytest_mllmu.analysis.scenarios import Findings, Measure, State
 from pytest_mllmu.analysis.statistics import Interval
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 
-CURVE = "curve over the requests"
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -73,14 +72,14 @@ def share(measure: Measure | None, counted: bool = False) -> str:
     return f"{100 * measure.value:.0f}{shown(Interval(measure.low, measure.high))}"
 
 
-def lines(found: Findings) -> Iterator[str]:
-    """n, the curve over the requests, and what follows."""
+def lines(found: Findings, bars: bool = True) -> Iterator[str]:
+    """n, the curve over the requests, and what follows. ``bars``: the curve is not drawn elsewhere."""
     for state in found.states[-1:] if found.matrix else found.states:  # without requests each state is about people of its own
         yield f"n ({state.title}): {', '.join(_counted(split, one) for split, one in state.sets.items())}"
     steps = found.states[: len(found.matrix)]  # the controls follow
-    if len(steps) > 1:
+    if bars and len(steps) > 1:
         parts = [f"{split} {curve([state.sets[split].value for state in steps if split in state.sets])}" for split in SPLITS if split in steps[0].sets]
-        yield f"{CURVE}, from all that was known: {'  '.join(parts)}"
+        yield f"curve over the requests, from all that was known: {'  '.join(parts)}"
     yield from found.says
 
 

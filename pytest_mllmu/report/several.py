@@ -7,7 +7,7 @@ methods. A row that differs in nothing but the seed is one row, the mean with it
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -104,32 +104,34 @@ class _Names:
         rows = [self.rows.get((label, forget, method)) for label, method, forget in (one, other)]
         return said[one] == said[other] and rows[0] is not None and rows[0] == rows[1]
 
-    def verdicts(self) -> list[Any]:
+    def _renamed(self, told: Callable[[Run], Iterable[tuple[str, int, Any]]]) -> Iterator[tuple[str, str, Any]]:
+        """What the runs tell of methods and shares: its name, what was added to that, and what is told. Once, where two runs tell just the same."""
         said: dict[tuple[str, str, int], list[Any]] = {}
         for label, run in self.parts:
-            for verdict in run.verdicts:
-                said.setdefault((label, verdict.method, verdict.forget), []).append(verdict)
-        names = self._told_apart({key: [_plain(verdict.to_json()) for verdict in found] for key, found in said.items()})
-        kept = [(name, found) for key, found in said.items() if (name := names[key]) is not None]
-        return [replace(one, method=name, message=f"{more}: {one.message}" if more else one.message) for (name, more), found in kept for one in found]
+            for method, forget, one in told(run):
+                said.setdefault((label, method, forget), []).append(one)
+        names = self._told_apart({key: [_plain(one.to_json()) for one in found] for key, found in said.items()})
+        for key, found in said.items():
+            if (name := names[key]) is not None:
+                yield from ((*name, one) for one in found)
+
+    def verdicts(self) -> list[Any]:
+        found = self._renamed(lambda run: ((one.method, one.forget, one) for one in run.verdicts))
+        return [replace(one, method=name, message=f"{more}: {one.message}" if more else one.message) for name, more, one in found]
 
     def changes(self) -> list[Any]:
-        said: dict[tuple[str, str, int], list[Any]] = {}
-        for label, run in self.parts:
-            for change in run.changes:
-                said.setdefault((label, change.candidate, change.forget), []).append(change)
-        names = self._told_apart({key: [_plain(change.to_json()) for change in found] for key, found in said.items()})
-        return [replace(change, candidate=name[0]) for key, found in said.items() if (name := names[key]) is not None for change in found]
+        return [replace(one, candidate=name) for name, _, one in self._renamed(lambda run: ((one.candidate, one.forget, one) for one in run.changes))]
 
     def findings(self) -> list[Any]:
-        said: dict[tuple[str, str, int], Any] = {}
-        for label, run in self.parts:
-            for at, found in enumerate(run.findings):
-                before = sum(earlier.method == found.method for earlier in run.findings[:at])
-                shares = [row.forget for row in run.table.rows if row.title == found.method]  # of several ratios one each, in their order
-                said[label, found.method, shares[before] if before < len(shares) else -at] = found
-        names = self._told_apart({key: _plain(found.to_json()) for key, found in said.items()})
-        return [replace(found, method=name[0]) for key, found in said.items() if (name := names[key]) is not None]
+        return [replace(one, method=name) for name, _, one in self._renamed(_found)]
+
+
+def _found(run: Run) -> Iterator[tuple[str, int, Any]]:
+    """Findings, with the share of people to forget that each is about: of several ratios one each, in their order."""
+    for at, found in enumerate(run.findings):
+        before = sum(earlier.method == found.method for earlier in run.findings[:at])
+        shares = [row.forget for row in run.table.rows if row.title == found.method]
+        yield found.method, shares[before] if before < len(shares) else -at, found
 
 
 def _plain(row: Any) -> str:

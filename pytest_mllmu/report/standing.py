@@ -9,7 +9,7 @@ from typing import Literal
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, KEPT, PERSONS
 from pytest_mllmu.analysis.verdicts import Outcome, Verdict, outcome_of
-from pytest_mllmu.report.layout import candidates
+from pytest_mllmu.report.layout import candidates, named
 from pytest_mllmu.report.run import Run
 
 Word = Literal["unknown", "collapsed", "remembers", "loses", "uneven", "open", "holds", "measured"]
@@ -99,13 +99,13 @@ def sentence(run: Run) -> tuple[str, str]:
     policy = str(run.policy.get("name", ""))
     if len(found) == 1:
         (one,) = found
-        says = f"{_named(one, found)} {PHRASES[one.word]} ({tallied(one.counts)} of {one.counts.total()} verdicts under the {policy} policy)."
+        says = f"{named(run, one.method, one.forget)} {PHRASES[one.word]} ({tallied(one.counts)} of {one.counts.total()} verdicts under the {policy} policy)."
         if policy != ACCEPTANCE:
             return one.colour, says
         aside = ", as this policy lets pass what is inconclusive here" if one.outcome == "accepted" and one.counts["inconclusive"] else ""
         return OUTCOMES[one.outcome], f"{one.outcome.capitalize()}{aside}: {says}"
     groups = {word: [one for one in found if one.word == word] for word in PHRASES}
-    parts = [f"{len(group)} {_plural(word, len(group))}: {_names(group, found)}" for word in reversed(PHRASES) if (group := groups[word])]
+    parts = [f"{len(group)} {_plural(word, len(group))}: {_names(run, group)}" for word in reversed(PHRASES) if (group := groups[word])]
     colours = {one.colour for one in found}
     colour = "pass" if colours == {"pass"} else "fail" if "fail" in colours and "pass" not in colours else "inconclusive"
     return colour, f"Of {len(found)} candidates under the {policy} policy, {'; '.join(parts)}."
@@ -124,11 +124,7 @@ def _plural(word: Word, number: int) -> str:
     return many.get(word, PHRASES[word])
 
 
-def _names(group: Sequence[Standing], found: Sequence[Standing]) -> str:
+def _names(run: Run, group: Sequence[Standing]) -> str:
     """All of a few; of many the first, as the list of candidates has them all."""
-    names = [_named(one, found) for one in group]
+    names = [named(run, one.method, one.forget) for one in group]
     return ", ".join(names if len(names) <= MOST + 1 else [*names[:MOST], f"and {len(names) - MOST} more"])
-
-
-def _named(one: Standing, found: Sequence[Standing]) -> str:
-    return f"{one.method} ({one.forget}%)" if len({other.forget for other in found}) > 1 else one.method

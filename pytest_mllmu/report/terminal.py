@@ -31,7 +31,9 @@ from pytest_mllmu.report.layout import (
     known,
     legend,
     modalities,
+    named,
     remembered,
+    several_shares,
     tally,
     unparseable,
 )
@@ -228,7 +230,7 @@ def conclusions(run: Run, most: int | None = None, people: bool = False) -> Iter
     unsure = [verdict for verdict in run.verdicts if verdict.status == "inconclusive"]
     if unsure:
         yield "inconclusive:", "yellow"
-    several = len({verdict.forget for verdict in run.verdicts}) > 1
+    several = several_shares(run)
     for verdict in unsure[:most]:
         share = f"{verdict.forget}%: " if several else ""
         yield from ((part, "") for part in wrap(share + verdict.message.partition("\n")[0], first="  ", rest="  "))
@@ -242,9 +244,8 @@ def persons(run: Run) -> Iterator[Line]:
         own = sorted((one for one in verdicts if one.person is not None), key=lambda one: -math.inf if math.isnan(one.value) else one.value, reverse=True)
         if not own:
             continue
-        several = f" ({forget}%)" if len({verdict.forget for verdict in run.verdicts}) > 1 else ""
         shade = "red" if any(one.status == "fail" for one in own) else ""
-        yield from ((part, shade) for part in wrap(f"{method}{several}: {known(own)}; left of what vanilla knew of each:", rest="   "))
+        yield from ((part, shade) for part in wrap(f"{named(run, method, forget)}: {known(own)}; left of what vanilla knew of each:", rest="   "))
         shares = ["-" if math.isnan(one.value) else f"{one.value:.0%}{shown(Interval(one.low, one.high))}" for one in own]
         names = [(wrap(str(one.person), 24, most=1) or ["-"])[0] for one in own]
         first, second = max(map(width, names)), max(map(width, shares))
