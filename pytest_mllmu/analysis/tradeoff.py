@@ -50,8 +50,9 @@ class Point:
 
     @property
     def method(self) -> str:
-        """Of unlearning, whatever it trained on: rows with the same one are compared across modalities."""
-        return ".".join(part for part in self.row.name.split(".") if part != UNIMODAL)
+        """Of unlearning, whatever it trained on and however many were to be forgotten: rows with the same one are compared across modalities and shares."""
+        name = self.row.name.removesuffix(f".{self.row.forget}")
+        return ".".join(part for part in name.split(".") if part != UNIMODAL)
 
     def forgotten(self, asked: View = "both") -> Extent | None:
         found = self.left.get(("forget", asked))

@@ -6,10 +6,10 @@ import io
 import math
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_mllmu.files import write_bytes
 from pytest_mllmu.report.grid import printable
@@ -118,7 +118,23 @@ def reach(value: float, low: float, high: float) -> list[list[float]] | None:
     return [[100 * max(0.0, value - low)], [100 * max(0.0, high - value)]]
 
 
-def scale(values: Sequence[float]) -> tuple[float, float]:
-    """The ends of an axis of percents that shows 0, 100 and every value; bars may be cut."""
+class Ranged(Protocol):
+    """A number with its interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def ends(found: Iterable[Ranged]) -> list[float]:
+    """Everything that an axis has to show of them: the numbers, and where their bars end."""
+    return [end for one in found for end in (one.value, one.low, one.high)]
+
+
+def scale(values: Iterable[float]) -> tuple[float, float]:
+    """The ends of an axis of percents that shows 0, 100 and every value between -60 and 200."""
     found = [100 * value for value in values if not math.isnan(value)]
     return max(-60.0, min([0.0, *found])) - 8, min(200.0, max([100.0, *found])) + 8

@@ -17,8 +17,8 @@ from pytest_mllmu.analysis.table import REFERENCES
 from pytest_mllmu.analysis.tradeoff import Extent, Point, points
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Split
 from pytest_mllmu.errors import StoreError
-from pytest_mllmu.report.drawing import COLOURS, COLUMN, GREY, PAGE, SHAPES, beneath, name, reach, save, scale, sheet
-from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES, SYNTHETIC, Block, blocks, counts, spread
+from pytest_mllmu.report.drawing import COLOURS, COLUMN, GREY, PAGE, SHAPES, beneath, ends, name, reach, save, scale, sheet
+from pytest_mllmu.report.layout import BROKEN, COLLAPSED, MODALITY_TITLES, SPLIT_TITLES, SYNTHETIC, Block, blocks, bound, counts, spread
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.scenarios import share
 
@@ -26,6 +26,8 @@ MOST = 24
 """Panels in one picture: more cannot be read."""
 Looks = dict[str, tuple[Any, str]]
 """Shape and colour of a method."""
+ASKED: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "linestyle": "--", "zorder": 1}
+"""The line of a bound."""
 SIDE_SHAPES = {"multimodal": "o", "unimodal": "s"}
 
 
@@ -107,9 +109,16 @@ def _tradeoff(run: Run, parts: Sequence[Part]) -> Any:
         for split, axes in zip(part.sets, row, strict=True):
             shown = [(point, both) for point in part.points if (both := _both(point, split))]
             for point, (forgotten, kept) in shown:
-                handles[part.block.named(point.row)] = _put(axes, point, forgotten, kept, looks, part.block)
-            axes.set_xlim(*scale([forgotten.value for _, (forgotten, _) in shown]))
-            axes.set_ylim(*scale([kept.value for _, (_, kept) in shown]))
+                handles[point.row.title] = _put(axes, point, forgotten, kept, looks)
+                if point.row.name in part.block.collapsed:
+                    axes.annotate(BROKEN, (100 * forgotten.value, 100 * kept.value), (3, 2), textcoords="offset points")
+            allowed, asked = bound(run, "forget"), bound(run, split)
+            if allowed is not None:
+                axes.axvline(100 * (1 - allowed), **ASKED)
+            if asked is not None:
+                axes.axhline(100 * asked, **ASKED)
+            axes.set_xlim(*scale(ends(forgotten for _, (forgotten, _) in shown)))
+            axes.set_ylim(*scale(ends(kept for _, (_, kept) in shown)))
             axes.set_title(SPLIT_TITLES[split], loc="left")
             axes.set_xlabel("forgotten of the forget set (%)")
             axes.set_ylabel("kept (%)")
@@ -119,6 +128,8 @@ def _tradeoff(run: Run, parts: Sequence[Part]) -> Any:
             _titled(row[0], part.block.title)
     hollow = any(point.trained == "unimodal" for part in parts for point in part.tried)
     notes = ["filled: unlearning trained with the image, hollow: on text alone"] if hollow else []
+    notes += [COLLAPSED] if any(part.block.collapsed for part in parts) else []
+    notes += [f"dashed: what the policy {run.policy.get('name', '')} asks for"] if any(bound(run, split) is not None for split in ("forget", *KEPT)) else []
     beneath(figure, [*notes, *_notes(run, parts)], list(handles.values()))
     return figure
 
@@ -129,7 +140,7 @@ def _titled(axes: Any, title: str) -> None:
     axes.annotate(name(title, 100), (0, 1), (0, 15), "axes fraction", "offset points", fontweight="bold", annotation_clip=False).set_in_layout(False)
 
 
-def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: Looks, block: Block) -> Any:
+def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: Looks) -> Any:
     """One point with its bars; what stands in the legend."""
     if point.row.name in REFERENCES:
         shape, colour, filled = ("*", "#000000", point.row.name == "vanilla")
@@ -139,7 +150,7 @@ def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: Looks,
     sides, up = reach(forgotten.value, forgotten.low, forgotten.high), reach(kept.value, kept.low, kept.high)
     place = 100 * forgotten.value, 100 * kept.value
     axes.errorbar([place[0]], [place[1]], up, sides, linestyle="none", elinewidth=0.5, zorder=2, ecolor=colour, **style)
-    return _handle(name(block.named(point.row)), linestyle="none", **style)
+    return _handle(name(point.row.title), linestyle="none", **style)
 
 
 def _handle(label: str, **style: Any) -> Any:
@@ -159,10 +170,10 @@ def _modality(run: Run, parts: Sequence[Part]) -> Any:
         for split, axes in zip(sets, row, strict=True):
             for at, point in enumerate(rows):
                 _sided(axes, at, point, split)
-            found = [left.value for point in rows for left in _sides(point, split)]
+            found = [left for point in rows for left in _sides(point, split)]
             if not found:
                 axes.text(0.5, 0.5, "vanilla is not clearly above the floor", ha="center", transform=axes.transAxes, color=GREY)
-            axes.set_xlim(*scale(found))
+            axes.set_xlim(*scale(ends(found)))
             axes.set_ylim(len(rows) - 0.4, -0.6)
             axes.axvline(100, color=GREY, linewidth=0.5, linestyle=":")
             axes.axvline(0, color=GREY, linewidth=0.5)
@@ -196,6 +207,8 @@ def _sequence(run: Run, sequences: Sequence[Findings]) -> Any:
     figure, grid = sheet(_rows_of(len(shown), across), PAGE if across > 1 else COLUMN, 2.1, sharey=True)
     axes_of = [axes for row in grid for axes in row]
     sets = [split for split in SPLITS if any(split in state.sets for found in shown for state in found.states)]
+    measures = [one for found in shown for state in found.states for one in state.sets.values()]
+    axes_of[0].set_ylim(*scale(end for one in measures for end in (ends([one]) if _many(one) else [one.value])))  # which all panels share
     for found, axes in zip(shown, axes_of, strict=True):
         steps = len(found.matrix)
         for at, split in enumerate(sets):
@@ -206,9 +219,8 @@ def _sequence(run: Run, sequences: Sequence[Findings]) -> Any:
             line = ("-", "--", "-.", ":", (0, (5, 1)))[at % 5]
             axes.plot([shift, *(step + shift for step, _ in curve)], [100, *(100 * one.value for _, one in curve)], linestyle=line, **style)
             for step, one in measured:
-                bar = reach(one.value, one.low, one.high) if one.people >= PEOPLE_AT_LEAST else None
+                bar = reach(one.value, one.low, one.high) if _many(one) else None
                 axes.errorbar([step + shift], [100 * one.value], bar, linestyle="none", elinewidth=0.5, **style)
-        axes.set_ylim(*scale([one.value for state in found.states for one in state.sets.values()]))
         extra = [_rest(state.title, found.method) for state in found.states[steps:]]
         ticks = [*range(steps + 1), *(steps + 1.5 + step for step in range(len(extra)))]
         axes.set_xticks(ticks, ["before", *map(str, range(1, steps + 1)), *(name(title).replace(" ", "\n", 1) for title in extra)])
@@ -220,6 +232,11 @@ def _sequence(run: Run, sequences: Sequence[Findings]) -> Any:
     handles = [_handle(SPLIT_TITLES[split], color=COLOURS[at % len(COLOURS)], marker=SHAPES[at], markersize=3.5) for at, split in enumerate(sets)]
     beneath(figure, _sequence_notes(run, shown), handles)
     return figure
+
+
+def _many(one: Measure) -> bool:
+    """Whether an interval says something."""
+    return one.people >= PEOPLE_AT_LEAST
 
 
 def _rest(title: str, method: str) -> str:

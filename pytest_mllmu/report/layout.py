@@ -24,6 +24,7 @@ SPLIT_TITLES: dict[Split, str] = {"forget": "Forget", "test": "Test", "retain": 
 MODALITY_TITLES: dict[Modality, str] = {"multimodal": "image + text", "unimodal": "text only"}
 BROKEN = "†"
 """Beside the title of a model that has collapsed."""
+COLLAPSED = f"{BROKEN}: collapsed, which is not forgetting"
 SYNTHETIC = "synthetic people and drawn faces: numbers compare methods, not papers"
 
 
@@ -192,7 +193,7 @@ def meaning(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, m
     if any(form.marked for form in forms) and any(block.ranked for block in found):
         lines.append(f"{marks[0]}: best, {marks[1]}: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)")
     if any(block.collapsed for block in found):
-        lines.append(f"{BROKEN}: collapsed, which is not forgetting: neither best nor second best")
+        lines.append(f"{COLLAPSED}: neither best nor second best")
     if short:
         lines.append(f"Acc. (multiple choice) and Cloze: % right; R-L: ROUGE-L; Fact (1 to 10): {run.judge}")
     lines += [spread(several) for several in seeds if several]
@@ -215,6 +216,13 @@ def spread(seeds: Sequence[int]) -> str:
 def seeded(seeds: Sequence[int]) -> str:
     """``seed 0``, ``3 seeds (0, 1, 2)``"""
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds ({', '.join(map(str, seeds))})"
+
+
+def bound(run: Run, split: Split) -> float | None:
+    """What the policy asks of a set as a whole."""
+    gate = run.policy.get("gates", {}).get(f"{split}.all.both", {})
+    asked = gate.get("at_most" if split in FORGOTTEN else "at_least")
+    return float(asked) if isinstance(asked, int | float) else None
 
 
 def several_shares(run: Run) -> bool:

@@ -9,14 +9,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_mllmu.analysis.gates import FORGOTTEN
 from pytest_mllmu.analysis.scenarios import Findings, Measure
 from pytest_mllmu.analysis.table import Cell, Row
 from pytest_mllmu.analysis.tradeoff import Point, points
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
 from pytest_mllmu.report import charts, people, scenarios
-from pytest_mllmu.report.layout import MODALITY_TITLES, SIGNALS, SPLIT_TITLES, TABLE, Block, Form, blocks, counts, judged_as, meaning, named, tally, unparseable
+from pytest_mllmu.report.layout import (
+    MODALITY_TITLES,
+    SIGNALS,
+    SPLIT_TITLES,
+    TABLE,
+    Block,
+    Form,
+    blocks,
+    bound,
+    counts,
+    judged_as,
+    meaning,
+    named,
+    tally,
+    unparseable,
+)
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.standing import PHRASES, Standing, standings
 from pytest_mllmu.report.terminal import brief
@@ -103,7 +117,7 @@ def overview(run: Run) -> Iterator[tuple[str, list[charts.Panel], list[tuple[str
         dots = [point for point in dots if point.row.name != "vanilla" or point is vanilla]  # which is the same everywhere: all is kept, nothing forgotten
         broken = {(row, block.rows[0].forget) for block in group for row in block.collapsed}
         legend = {str(number): (str(number), charts.tone(str(number)), title) for (_, _, title), number in numbers.items()}
-        yield name, charts.tradeoff(dots, numbers, lambda split: _bound(run, split), broken, ratios=True), list(legend.values())
+        yield name, charts.tradeoff(dots, numbers, lambda split: bound(run, split), broken, ratios=True), list(legend.values())
 
 
 def part(run: Run, block: Block, judged: Mapping[tuple[str, int], Standing], legend: Sequence[str]) -> Part:
@@ -121,7 +135,7 @@ def part(run: Run, block: Block, judged: Mapping[tuple[str, int], Standing], leg
         sheets=tuple(sheet(block, modality, TABLE) for modality in MODALITIES),
         signals=tuple(one for one in signals if any(cell for _, cells in one.rows for cell in cells)),
         notes=(*counts(block, "both"), *unparseable(block), *legend),
-        panels=tuple(charts.tradeoff(dots, numbers, lambda split: _bound(run, split), {(name, block.rows[0].forget) for name in block.collapsed})),
+        panels=tuple(charts.tradeoff(dots, numbers, lambda split: bound(run, split), {(name, block.rows[0].forget) for name in block.collapsed})),
         modalities=tuple(side for side in sides if side),
         maps=tuple(people.maps(run, block, people.most(run.leaks))),
         asked=tuple(people.asked(run, block)),
@@ -132,13 +146,6 @@ def _asked_of(dots: Sequence[Point], split: Split) -> str:
     """n of a set, by the first row that has it: ``n = 180 / 10``."""
     found = next((left for point in dots if (left := point.left.get((split, "both"))) and left.people), None)
     return f"n = {found.questions} / {found.people}" if found else ""
-
-
-def _bound(run: Run, split: Split) -> float | None:
-    """What the policy asks of a set as a whole."""
-    gate = run.policy.get("gates", {}).get(f"{split}.all.both", {})
-    bound = gate.get("at_most" if split in FORGOTTEN else "at_least")
-    return float(bound) if isinstance(bound, int | float) else None
 
 
 def _candidates(
