@@ -17,8 +17,10 @@ View = Literal["multimodal", "unimodal", "both"]
 """Which questions a cell counts; "both" pools them."""
 
 VIEWS: tuple[View, ...] = get_args(View)
-Shares = Mapping[tuple[Split, View], tuple[float, float, float]]
-"""A share with the ends of its interval or spread, by set and modality of the questions."""
+Share = tuple[float, float, float, int, int]
+"""A share, the ends of its interval or spread, and n: questions and people."""
+Shares = Mapping[tuple[Split, View], Share]
+"""By set and modality of the questions."""
 NAN = float("nan")
 REFERENCES = ("vanilla", "oracle")
 """The names of rows that are no candidate's."""

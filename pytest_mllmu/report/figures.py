@@ -18,7 +18,7 @@ from pytest_mllmu.analysis.tradeoff import Extent, Point, points
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Split
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.report.drawing import COLOURS, COLUMN, GREY, PAGE, SHAPES, beneath, ends, name, reach, save, scale, sheet
-from pytest_mllmu.report.layout import BROKEN, COLLAPSED, MODALITY_TITLES, SPLIT_TITLES, SYNTHETIC, Block, blocks, bound, counts, spread
+from pytest_mllmu.report.layout import BROKEN, MODALITY_TITLES, SPLIT_TITLES, SYNTHETIC, Block, blocks, bound, collapse, counts, spread
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.scenarios import share
 
@@ -128,7 +128,8 @@ def _tradeoff(run: Run, parts: Sequence[Part]) -> Any:
             _titled(row[0], part.block.title)
     hollow = any(point.trained == "unimodal" for part in parts for point in part.tried)
     notes = ["filled: unlearning trained with the image, hollow: on text alone"] if hollow else []
-    notes += [COLLAPSED] if any(part.block.collapsed for part in parts) else []
+    fallen = [part.block for part in parts if part.block.collapsed]
+    notes += [collapse(fallen)] if fallen else []
     notes += [f"dashed: what the policy {run.policy.get('name', '')} asks for"] if any(bound(run, split) is not None for split in ("forget", *KEPT)) else []
     beneath(figure, [*notes, *_notes(run, parts)], list(handles.values()))
     return figure

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,6 @@ SPLIT_TITLES: dict[Split, str] = {"forget": "Forget", "test": "Test", "retain": 
 MODALITY_TITLES: dict[Modality, str] = {"multimodal": "image + text", "unimodal": "text only"}
 BROKEN = "†"
 """Beside the title of a model that has collapsed."""
-COLLAPSED = f"{BROKEN}: collapsed, which is not forgetting"
 SYNTHETIC = "synthetic people and drawn faces: numbers compare methods, not papers"
 
 
@@ -63,8 +62,8 @@ class Block:
 
     title: str
     rows: tuple[Row, ...]
-    collapsed: frozenset[str] = frozenset()
-    """The names of rows that fail a collapse guard."""
+    collapsed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of rows that fail a collapse guard; of a mean over seeds, with which of them."""
 
     @property
     def ranked(self) -> bool:
@@ -112,7 +111,8 @@ def blocks(run: Run) -> list[Block]:
     broken = {(one.method, one.forget) for one in run.verdicts if one.collapsed}
     made = []
     for (name, share), rows in found.items():
-        collapsed = frozenset(row.name for row in rows if row.on_trial and any((said, share) in broken for _, said in judged_as(run, row)))
+        fallen = {row.name: [which for which, said in judged_as(run, row) if (said, share) in broken] for row in rows if row.on_trial}
+        collapsed = {row.name: tuple(fallen[row.name] if row.seeds else ()) for row in rows if fallen.get(row.name)}
         made.append(Block(name or title(run, share), tuple(rows), collapsed))
     return made
 
@@ -193,7 +193,7 @@ def meaning(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, m
     if any(form.marked for form in forms) and any(block.ranked for block in found):
         lines.append(f"{marks[0]}: best, {marks[1]}: second best of the methods (least on forget and test, most elsewhere; equal values share a mark)")
     if any(block.collapsed for block in found):
-        lines.append(f"{COLLAPSED}: neither best nor second best")
+        lines.append(f"{collapse(found)}; neither best nor second best")
     if short:
         lines.append(f"Acc. (multiple choice) and Cloze: % right; R-L: ROUGE-L; Fact (1 to 10): {run.judge}")
     lines += [spread(several) for several in seeds if several]
@@ -206,6 +206,13 @@ def meaning(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, m
     if run.synthetic:
         lines.append(SYNTHETIC)
     return lines
+
+
+def collapse(found: Sequence[Block]) -> str:
+    """What the sign of a collapsed model says; of means over seeds, in which seeds it was."""
+    seeds = [f"{row.title} with {' and '.join(which)}" for block in found for row in block.rows if (which := block.collapsed.get(row.name))]
+    where = f" ({'; '.join(seeds)})" if seeds else ""
+    return f"{BROKEN}: collapsed{where}, which is not forgetting"
 
 
 def spread(seeds: Sequence[int]) -> str:

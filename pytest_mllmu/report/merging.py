@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from statistics import fmean, stdev
 from typing import Any
 
-from pytest_mllmu.analysis.table import REFERENCES, Cell, Row, Shares
+from pytest_mllmu.analysis.table import REFERENCES, Cell, Row, Share, Shares
 from pytest_mllmu.analysis.tradeoff import points
 from pytest_mllmu.benchmark.profiles import Split
 from pytest_mllmu.report.apart import differences
@@ -124,10 +124,13 @@ def merged(side: Side) -> Merged:
 
 
 def _says(row: Row) -> str:
-    """``GA, mean ± standard deviation over 3 seeds (0, 1, 2): left is 36% ±9 of what vanilla knew of the forget set, ...``"""
+    """``GA, mean ± standard deviation over 3 seeds (0, 1, 2): left is 36% ±9 of what vanilla knew of the forget set (each seed: n = 180 about 10), ...``"""
     sets: tuple[Split, ...] = ("forget", "retain")
     found = {split: row.shares[split, "both"] for split in sets if row.shares and (split, "both") in row.shares}
-    parts = [f"{value:.0%} ±{100 * (high - low) / 2:.0f} of what vanilla knew of the {split} set" for split, (value, low, high) in found.items()]
+    parts = [
+        f"{value:.0%} ±{100 * (high - low) / 2:.0f} of what vanilla knew of the {split} set (each seed: n = {questions} about {people})"
+        for split, (value, low, high, questions, people) in found.items()
+    ]
     if not row.on_trial or not row.seeds or not parts:
         return ""
     return f"{row.title}, mean ± standard deviation over {seeded(row.seeds)}: left is {', '.join(parts)}"
@@ -213,7 +216,7 @@ def _shares(side: Side) -> dict[tuple[str, str], Shares]:
             if not any(row.name == name for row in own):
                 own += [row for row in others if row.name == name][:1]
         for point in points(own):
-            found[label, point.row.name] = {place: (left.value, left.low, left.high) for place, left in point.left.items()}
+            found[label, point.row.name] = {place: (left.value, left.low, left.high, left.questions, left.people) for place, left in point.left.items()}
     return found
 
 
@@ -231,9 +234,9 @@ def _one_row(group: Sequence[Entry], shares: Mapping[tuple[str, str], Shares], s
     if any(len({(cell.questions, cell.people) for cell in cells}) > 1 or len(cells) < len(united) for cells in found.values()):
         notes.append(f"{side.title}: not every seed has the same n; the n under the table is that of one of them")
     cells = tuple(_mean(cells) for cells in found.values())
-    means = {
-        place: _spread([row.shares[place] for row in united if row.shares])
-        for place in first.shares or {}
+    means: dict[Any, Share] = {
+        place: (*_spread([row.shares[place][0] for row in united if row.shares]), questions, people)
+        for place, (_, _, _, questions, people) in (first.shares or {}).items()
         if all(place in (row.shares or {}) for row in united)
     }
     return replace(first, name=group[0].name, cells=cells, seeds=tuple(sorted(by_seed)), shares=means)
@@ -242,7 +245,7 @@ def _one_row(group: Sequence[Entry], shares: Mapping[tuple[str, str], Shares], s
 def _united(entries: Sequence[Entry], shares: Mapping[tuple[str, str], Shares]) -> Row:
     """One row of runs that agree: the cells of the first, and what others were asked beside."""
     cells: dict[tuple[str, str, str], Cell] = {}
-    left: dict[Any, tuple[float, float, float]] = {}
+    left: dict[Any, Share] = {}
     for entry in entries:
         for cell in entry.row.cells:
             cells.setdefault((cell.split, cell.modality, cell.metric), cell)
@@ -254,12 +257,12 @@ def _united(entries: Sequence[Entry], shares: Mapping[tuple[str, str], Shares]) 
 def _mean(cells: Sequence[Cell]) -> Cell:
     """Of one cell in the runs of several seeds. Its ends are a sample's standard deviation off, also beyond the metric's scale: half of what is between them
     is printed as the standard deviation."""
-    value, low, high = _spread([(cell.value, cell.low, cell.high) for cell in cells])
+    value, low, high = _spread([cell.value for cell in cells])
     return replace(cells[0], value=value, low=low, high=high, chance=fmean(cell.chance for cell in cells), groups={}, credit={})
 
 
-def _spread(shares: Sequence[tuple[float, float, float]]) -> tuple[float, float, float]:
-    values = [value for value, _, _ in shares if not math.isnan(value)]
+def _spread(found: Sequence[float]) -> tuple[float, float, float]:
+    values = [value for value in found if not math.isnan(value)]
     if not values:
         return math.nan, math.nan, math.nan
     mean, reach = fmean(values), stdev(values) if len(values) > 1 else math.nan

@@ -15,7 +15,7 @@ from pytest_mllmu.analysis.table import Row, Table, build_row
 from pytest_mllmu.analysis.tradeoff import points
 from pytest_mllmu.analysis.verdicts import judge_gate
 from pytest_mllmu.benchmark.profiles import MODALITIES, Split
-from pytest_mllmu.report import markdown, terminal
+from pytest_mllmu.report import html, latex, markdown, terminal
 from pytest_mllmu.report.apart import differences, labels
 from pytest_mllmu.report.layout import blocks
 from pytest_mllmu.report.run import Run
@@ -100,9 +100,28 @@ def test_points_of_seeds_are_means_of_points() -> None:
     assert kept is not None
     assert (forgotten.value, kept.value) == (pytest.approx(0.7), pytest.approx(0.3))
     reach = math.sqrt(0.02)
-    known = [f"30% ±14 of what vanilla knew of the {split} set" for split in SPLITS]
+    known = [f"30% ±14 of what vanilla knew of the {split} set (each seed: n = 200 about 10)" for split in SPLITS]
     assert f"GA, mean ± standard deviation over 2 seeds (0, 1): left is {', '.join(known)}" in run.notes
     assert (forgotten.low, forgotten.high) == (pytest.approx(0.7 - reach), pytest.approx(0.7 + reach))
+
+
+def test_of_a_mean_it_is_said_which_seeds_have_collapsed() -> None:
+    runs = [(f"s{seed}", make_run(4, seed, names={"ga": 4, "npo": 5})) for seed in (0, 1, 2)]
+    for _, run in runs[1:]:
+        run.verdicts[0] = replace(run.verdicts[0], gate="guard.collapse-output", status="fail")
+    joined = join(runs)
+    (block,) = blocks(joined)
+    assert [block.named(row) for row in block.rows] == ["Vanilla", "GA †", "NPO"]
+    said = "†: collapsed (GA with seed 1 and seed 2), which is not forgetting"
+    for render in (terminal.render, markdown.render, latex.render):
+        assert said in " ".join(render(joined).split())
+    assert "†: collapsed, which is not forgetting" in " ".join(terminal.render(runs[1][1]).split())
+
+
+def test_n_of_each_seed_stands_above_a_mean() -> None:
+    page = html.render(join([("a", make_run(2, 0)), ("b", make_run(4, 1))]))
+    assert "n = 200 / 10" in page
+    assert "n: questions / people (of a mean over seeds: of each)" in page
 
 
 def test_methods_of_one_seed_stand_side_by_side_and_the_vanilla_once() -> None:
