@@ -34,6 +34,7 @@ _STYLE: dict[str, Any] = {
     "legend.fontsize": 6.5,
     "xtick.labelsize": 6.5,
     "ytick.labelsize": 6.5,
+    "axes.axisbelow": True,  # the grid is under everything
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
