@@ -69,6 +69,11 @@ class Baseline:
 
         return lacking(self._run.table, run.table) if self._run is not None else []
 
+    def remarks(self, run: Run) -> list[str]:
+        from pytest_mllmu.analysis.comparison import remarks
+
+        return remarks(self._run.table, run.table) if self._run is not None else []
+
     def lines(self, run: Run) -> Iterator[tuple[str, str]]:
         """Lines for the terminal, each with its colour."""
         from pytest_mllmu.report import changes
@@ -81,6 +86,8 @@ class Baseline:
         if missing := self.lacking(run):
             colour = "red" if under_ci() else "yellow"
             yield f"not compared, as this run did not ask it: {len(missing)} of the baseline's numbers, such as {missing[0]}", colour
+        for line in self.remarks(run):
+            yield line, "yellow"
         worse, unsure = (any(change.outcome == outcome for change in run.changes) for outcome in ("worse", "inconclusive"))
         for line in changes.lines(run.changes):
             yield f"  {line}", "red" if line.startswith("worse:") else ""

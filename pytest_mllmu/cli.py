@@ -121,7 +121,7 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from pytest_mllmu.analysis.comparison import idle, lacking, limits, refused
+    from pytest_mllmu.analysis.comparison import idle, lacking, limits, refused, remarks
     from pytest_mllmu.report import changes, history
     from pytest_mllmu.report.json import read_json
 
@@ -137,7 +137,7 @@ def _compare(given: argparse.Namespace) -> int:
         found = changes.between(before, after, asked, given.inconclusive)
     except SettingsError as error:
         raise SettingsError(str(error).replace("--mllmu-", "--")) from None
-    _show([*changes.lines(found), changes.summary(found)])
+    _show([*changes.lines(found), changes.summary(found), *remarks(before.table, after.table)])
     if missing := lacking(before.table, after.table):
         print(f"not compared, as the second run did not ask it: {len(missing)} of the baseline's numbers, such as {missing[0]}")
     broken = dict.fromkeys(one.method for one in after.verdicts if one.collapsed)

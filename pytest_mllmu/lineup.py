@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pytest_mllmu.analysis.tradeoff import ON_TEXT
 from pytest_mllmu.analysis.verdicts import count
 from pytest_mllmu.benchmark.profiles import Benchmark, Modality, fingerprint
 from pytest_mllmu.benchmark.splits import SplitIds
@@ -203,7 +204,7 @@ class LineUp(References):
 
 
 def _title(chosen: LossMethod, trial: Trial) -> str:
-    return f"{chosen.title} (on text)" if trial.modality == "unimodal" else chosen.title
+    return f"{chosen.title}{ON_TEXT}" if trial.modality == "unimodal" else chosen.title
 
 
 def _learned_here(model: Model) -> bool:

@@ -51,9 +51,14 @@ def lines(given: argparse.Namespace) -> Iterator[str]:
         raise SettingsError(f"--to: {twice} is given twice")
     run = read(given.runs)
     if not targets:
+        from pytest_mllmu.report import changes
+        from pytest_mllmu.report.grid import wrap
         from pytest_mllmu.report.terminal import section
 
         yield from (line for line, _ in section(run, given.show, given.signals, int(given.verbose), False))
+        if said := changes.against(run):
+            yield from (part for line in changes.lines(run.changes) for part in wrap(line, first="  ", rest="     "))
+            yield said
     for path in targets:
         from pytest_mllmu.report import write
 

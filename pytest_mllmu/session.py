@@ -272,7 +272,7 @@ class Session:
         for line, colour in section(run, chosen.table, chosen.signals == "yes", verbosity, not written):
             reporter.write_line(line, **({colour: True} if colour else {}))
         for line, colour in self.baseline.lines(run) if verbosity > -2 else ():
-            if verbosity >= 0 or colour == "red":
+            if verbosity >= 0 or colour in ("red", "yellow"):  # a comparison that did not take place must not look like one that found nothing
                 for part in wrap(line, rest="     ", whole=True) if verbosity >= 0 else [line]:
                     reporter.write_line(part, **({colour: True} if colour else {}))
 

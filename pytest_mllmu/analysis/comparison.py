@@ -171,6 +171,14 @@ def lacking(baseline: Table, run: Table) -> list[str]:
     return found
 
 
+def remarks(baseline: Table, run: Table) -> list[str]:
+    """What a reader of a comparison would not expect: other methods behind the two numbers, and candidates that only the run has."""
+    pairs = matched(baseline, run)
+    found = [f"mind: {before.title} of the baseline is compared with {after.title}" for before, after in pairs if before.name != after.name]
+    beside = [row.title for row in run.rows if row.on_trial and not any(row is after for _, after in pairs)]
+    return [*found, *([f"not compared, as the baseline has no such candidate: {', '.join(beside)}"] if beside else [])]
+
+
 def matched(baseline: Table, run: Table) -> list[tuple[Row, Row]]:
     """The candidates of both, by name and share of people to forget; two single candidates are compared whatever their names are."""
     before, after = ({(row.name, row.forget): row for row in table.rows if row.on_trial} for table in (baseline, run))

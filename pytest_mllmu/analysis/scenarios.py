@@ -175,7 +175,7 @@ def points(share: float) -> str:
 
 
 def finding(claim: str, reverse: str, interval: Interval, value: float, people: int) -> str:
-    """``claim`` where the whole interval is below zero, ``reverse`` where it is above, else that neither shows; nothing of so few people."""
+    """``claim`` where the whole interval is below zero, ``reverse`` where it is above, else that no difference shows; nothing of so few people."""
     if math.isnan(interval.low) or people < PEOPLE_AT_LEAST:
         return f"too few people to tell (n = {people})"
-    return claim if interval.high < 0 else reverse if interval.low > 0 else f"neither shows: the interval of {points(value)} points holds 0"
+    return claim if interval.high < 0 else reverse if interval.low > 0 else f"no difference shows: the interval around {points(value)} points includes 0"

@@ -98,7 +98,8 @@ def _says(walk: Walk) -> list[str]:
     )
     sets = ", ".join(split for split in KEPT if split in walk.steps[-1])
     shares = f"{last.value:.0%}{shown(last.interval)} after the last request, {once.value:.0%}{shown(once.interval)} at once"
-    kinds = f"{walk.method} keeps {shares}, the mean of {sets} (n = {last.questions} questions, {last.people} people or items of the smallest)"
+    n = f"n = {last.questions} questions, {last.people} people or items of the smallest"
+    kinds = f"of {sets} together, as their mean ({n}), {walk.method} keeps {shares}"
     return [f"{kinds}: {points(ahead.value)} points{shown(interval)}; {said}"]
 
 

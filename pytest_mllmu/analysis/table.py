@@ -132,7 +132,8 @@ class Table:
         try:
             return cls(tuple(Row.from_json(row) for row in data["rows"]))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise StoreError(f"not a table of results ({error!r})") from None
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise StoreError(f"its table of results cannot be read: {what}") from None
 
 
 def build_row(name: str, title: str, scores: Sequence[Score], forget: int = 0) -> Row:

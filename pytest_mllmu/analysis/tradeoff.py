@@ -17,6 +17,8 @@ from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, TASKS, Modality,
 
 UNIMODAL = "unimodal"
 """What a row's name says of unlearning on text: ``ga.unimodal.10``."""
+ON_TEXT = " (on text)"
+"""What its title says of it."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,6 @@ class Point:
     row: Row
     left: Extents
     trained: Modality | None
-
-    @property
-    def method(self) -> str:
-        """Of unlearning, whatever it trained on and however many were to be forgotten: rows with the same one are compared across modalities and shares."""
-        name = self.row.name.removesuffix(f".{self.row.forget}")
-        return ".".join(part for part in name.split(".") if part != UNIMODAL)
 
     def forgotten(self, asked: View = "both") -> Extent | None:
         found = self.left.get(("forget", asked))

@@ -51,7 +51,7 @@ class Checked:
         result = f"NOT VERIFIED, {counted(count, 'difference')}" if count else "all as written"
         yield f"{_printable(self.what)}: {result}"
         if self.found:
-            yield _printable(f"what it says, which may be anything: {self.found.outcome.upper()}. {self.found.statement}")
+            yield _printable(f"the outcome that follows from its answers: {self.found.outcome.upper()}. {self.found.statement}")
         yield from map(_printable, self.remarks)
 
 

@@ -31,6 +31,16 @@ def summary(changes: Sequence[Change]) -> str:
     return ", ".join(f"{found[outcome]} {title}" for outcome, title in OUTCOMES.items() if found[outcome] or outcome == "worse")
 
 
+def against(run: Run) -> str:
+    """``compared with the baseline: 1 worse, 2 better, 29 no clear change``; nothing where nothing was compared."""
+    return f"compared with the baseline: {summary(run.changes)}" if run.changes else ""
+
+
+def red(run: Run) -> bool:
+    """Whether the comparison is what makes the session red, or a reason beside the gates."""
+    return any(change.red for change in run.changes)
+
+
 def lines(changes: Sequence[Change]) -> Iterator[str]:
     """Every change that is one, the worst first; numbers without a clear change are only counted."""
     several = len({(change.candidate, change.forget) for change in changes}) > 1

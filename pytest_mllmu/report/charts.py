@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, KEPT
 from pytest_mllmu.analysis.scenarios import Findings
-from pytest_mllmu.analysis.table import View
+from pytest_mllmu.analysis.table import Row, View
 from pytest_mllmu.analysis.tradeoff import Extent, Point
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Split
 from pytest_mllmu.report.layout import MODALITY_TITLES, SPLIT_TITLES
@@ -211,7 +211,9 @@ def _apart(places: Sequence[tuple[float, float]], wider: float) -> list[tuple[fl
     return taken
 
 
-def modality(points: Sequence[Point], numbers: Mapping[tuple[str, int, str], int], split: Split) -> Rows | None:
+def modality(
+    points: Sequence[Point], numbers: Mapping[tuple[str, int, str], int], split: Split, named: Callable[[Row], str] = lambda row: row.title
+) -> Rows | None:
     """What is left of a set asked with the image and in text, for each row (paper, figure 3). None when nothing was."""
     views: tuple[View, ...] = MODALITIES
     shown = [(point, [(view, left) for view in views if (left := point.kept(split, view))]) for point in points if point.row.name != "vanilla"]
@@ -222,7 +224,7 @@ def modality(points: Sequence[Point], numbers: Mapping[tuple[str, int, str], int
     height, titles, bars = 30.0, [], []
     for point, sides in shown:
         number = label(point, numbers)
-        titles.append((f"{number}  {point.row.title}", height))
+        titles.append((f"{number}  {named(point.row)}", height))
         for view, left in sides:
             height += 15
             share, asked = percent(left, bool(point.row.seeds)), MODALITY_TITLES[view] if view != "both" else ""

@@ -33,14 +33,15 @@ COLUMNS = (
     "value",
     "low",
     "high",
+    "interval",
     "questions",
     "people",
     "chance",
 )
 """``block``: rows of one block can be compared. ``forget``: percent of the people. ``collapsed``: yes where a collapse guard failed.
 ``trained``: what unlearning trained on, empty where nothing did. ``modality``: of the questions, "both" pools them.
-``value`` with its 95% interval is in the metric's own unit: shares from 0 to 1, factuality from 1 to 10. Of several seeds, which ``seed`` then lists, it is the
-mean, and ``low`` and ``high`` are a standard deviation off."""
+``value`` is in the metric's own unit: shares from 0 to 1, factuality from 1 to 10. ``interval`` says what ``low`` and ``high`` are: "95%"
+over people, or "sd" of several seeds, which ``seed`` then lists: ``value`` is their mean, the ends are a standard deviation off. Empty where there is none."""
 RETAINED = "retained"
 RETAINED_MEANS = "What is left of what the vanilla knew, over all tasks: 0 is the floor (the oracle on forget and test, where there is one), 1 is all."
 """What that metric is."""
@@ -79,9 +80,14 @@ def _rows(run: Run) -> Iterator[list[str | int | float]]:
                 _trained(run, row),
             ]
             for cell in row.cells:
-                yield [*head, cell.split, cell.modality, cell.metric, cell.value, cell.low, cell.high, cell.questions, cell.people, cell.chance]
+                ends = cell.low, cell.high, _interval(row, cell.low)
+                yield [*head, cell.split, cell.modality, cell.metric, cell.value, *ends, cell.questions, cell.people, cell.chance]
             for (split, view), one in left.get((row.name, row.title), {}).items():
-                yield [*head, split, view, RETAINED, one.value, one.low, one.high, one.questions, one.people, 0.0]
+                yield [*head, split, view, RETAINED, one.value, one.low, one.high, _interval(row, one.low), one.questions, one.people, 0.0]
+
+
+def _interval(row: Row, low: float) -> str:
+    return "" if math.isnan(low) else "sd" if row.seeds else "95%"
 
 
 def _role(row: Row) -> str:
@@ -90,9 +96,14 @@ def _role(row: Row) -> str:
 
 def _trained(run: Run, row: Row) -> str:
     """The modality; a control was trained as the candidate that it stands beside: ``ga.merged`` as ``ga``."""
-    made: Any = run.settings.get("methods", {})
-    name = row.name if not row.control else row.name.rpartition(".")[0]
-    known = made.get(name) if isinstance(made, Mapping) else None
+    made: dict[str, Any] = {}
+    for one in (run, *(part for _, part in run.parts)):  # runs side by side have methods of their own
+        methods = one.settings.get("methods", {})
+        made |= {name: known for name, known in methods.items() if name not in made} if isinstance(methods, Mapping) else {}
+    names = [row.name, row.name.removesuffix(f".{row.forget}"), f"{row.name}.{row.forget}"]
+    parts = row.name.split(".")
+    names += [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]  # of a control, or of one that is told apart by what follows
+    known = next((made[name] for name in names if name in made), None)
     return str(known.get("modality", "")) if isinstance(known, Mapping) else ""
 
 

@@ -17,7 +17,7 @@ from pytest_mllmu.report.grid import printable
 COLUMN, PAGE = 3.4, 7.0
 """Inches: the widths of a column and of a page of a paper."""
 DPI = 300
-SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "d", "h", (4, 1, 0), (6, 1, 0), (3, 1, 0))
+SHAPES = ("o", "s", "^", "D", "v", "P", "<", ">", "p", "d", "h", (4, 1, 0), (6, 1, 0), (3, 1, 0))
 """matplotlib's markers; the last ones are stars of 4, 6 and 3 points."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Okabe and Ito's, which the colour-blind can tell apart. In grey the shapes do it."""

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_mllmu.analysis.gates import KEPT, PEOPLE_AT_LEAST
 from pytest_mllmu.analysis.scenarios import Findings, Measure
 from pytest_mllmu.analysis.table import REFERENCES
-from pytest_mllmu.analysis.tradeoff import Extent, Point, points
+from pytest_mllmu.analysis.tradeoff import ON_TEXT, Extent, Point, points
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Split
 from pytest_mllmu.errors import StoreError
 from pytest_mllmu.report.drawing import COLOURS, COLUMN, GREY, PAGE, SHAPES, beneath, ends, name, reach, save, scale, sheet
@@ -85,8 +85,13 @@ def _sides(point: Point, split: Split) -> list[Extent]:
 
 def _looks(parts: Sequence[Part]) -> Looks:
     """Shape and colour of each method, the same in all panels."""
-    methods = dict.fromkeys(point.method for part in parts for point in part.tried)
+    methods = dict.fromkeys(_method(point) for part in parts for point in part.tried)
     return {method: (SHAPES[at % len(SHAPES)], COLOURS[at % len(COLOURS)]) for at, method in enumerate(methods)}
+
+
+def _method(point: Point) -> str:
+    """What is drawn alike: whatever it trained on and however many were to be forgotten, but not GA and five requests of GA."""
+    return point.row.title.replace(ON_TEXT, "")
 
 
 def _notes(run: Run, parts: Sequence[Part]) -> list[str]:
@@ -96,7 +101,8 @@ def _notes(run: Run, parts: Sequence[Part]) -> list[str]:
     seeds = dict.fromkeys(row.seeds for part in parts for row in part.block.rows)
     bars = [spread(several).replace("±", "bars") for several in seeds if several]
     bars += ["bars: 95% interval over people"] if () in seeds else []
-    return [*n, "; ".join(bars), *([SYNTHETIC] if run.synthetic else [])]
+    fallen = [part.block for part in parts if part.block.collapsed]
+    return [*n, *([collapse(fallen)] if fallen else []), "; ".join(bars), *([SYNTHETIC] if run.synthetic else [])]
 
 
 def _tradeoff(run: Run, parts: Sequence[Part]) -> Any:
@@ -128,8 +134,6 @@ def _tradeoff(run: Run, parts: Sequence[Part]) -> Any:
             _titled(row[0], part.block.title)
     hollow = any(point.trained == "unimodal" for part in parts for point in part.tried)
     notes = ["filled: unlearning trained with the image, hollow: on text alone"] if hollow else []
-    fallen = [part.block for part in parts if part.block.collapsed]
-    notes += [collapse(fallen)] if fallen else []
     notes += [f"dashed: what the policy {run.policy.get('name', '')} asks for"] if any(bound(run, split) is not None for split in ("forget", *KEPT)) else []
     beneath(figure, [*notes, *_notes(run, parts)], list(handles.values()))
     return figure
@@ -146,7 +150,7 @@ def _put(axes: Any, point: Point, forgotten: Extent, kept: Extent, looks: Looks)
     if point.row.name in REFERENCES:
         shape, colour, filled = ("*", "#000000", point.row.name == "vanilla")
     else:
-        (shape, colour), filled = looks[point.method], point.trained != "unimodal"
+        (shape, colour), filled = looks[_method(point)], point.trained != "unimodal"
     style = {"marker": shape, "color": colour, "markerfacecolor": colour if filled else "white", "markersize": 7 if shape == "*" else 4.5}
     sides, up = reach(forgotten.value, forgotten.low, forgotten.high), reach(kept.value, kept.low, kept.high)
     place = 100 * forgotten.value, 100 * kept.value
@@ -167,7 +171,7 @@ def _modality(run: Run, parts: Sequence[Part]) -> Any:
     tallest = max(len(part.points) for part in parts)
     figure, grid = sheet([len(sets)] * len(parts), PAGE, 0.7 + 0.24 * tallest, sharey="row")
     for part, row in zip(parts, grid, strict=True):
-        rows = [*part.anchors(), *sorted(part.tried, key=lambda point: [other.method for other in part.tried].index(point.method))]
+        rows = [*part.anchors(), *sorted(part.tried, key=lambda point: [_method(other) for other in part.tried].index(_method(point)))]
         for split, axes in zip(sets, row, strict=True):
             for at, point in enumerate(rows):
                 _sided(axes, at, point, split)

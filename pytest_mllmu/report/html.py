@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from pytest_mllmu.files import write_text
 from pytest_mllmu.report import page, people
-from pytest_mllmu.report.changes import lines
+from pytest_mllmu.report.changes import against, lines
+from pytest_mllmu.report.layout import seeded
 from pytest_mllmu.report.run import Run
 from pytest_mllmu.report.standing import sentence
 from pytest_mllmu.report.untested import untested
@@ -34,7 +35,7 @@ def render(run: Run) -> str:
     style, script = (files("pytest_mllmu.report").joinpath("templates", name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     parts = list(page.parts(run))
-    found, overview = list(page.found(run)), list(page.overview(run))
+    found, overview, singles = list(page.found(run)), list(page.overview(run)), list(people.singles(run))
     return (
         _environment()
         .get_template("report.html")
@@ -45,17 +46,20 @@ def render(run: Run) -> str:
             parts=parts,
             overview=overview,
             found=found,
-            singles=list(people.singles(run)),
+            singles=singles,
             guards=page.guards(run),
             changes=list(lines(run.changes)),
+            against=against(run),
             untested=list(untested(run)),
             listed=page.listed(run),
             remarks=page.remarks(run),
             facts=page.facts(run),
-            contents=list(page.contents(parts, found, run)),
+            contents=list(page.contents(parts, singles, found, run)),
             style=Markup(style),  # our own files: nothing else is taken as it is
             script=Markup(script),
             policy=policy,
+            means=any(row.seeds for row in run.table.rows),
+            seeds=seeded(sorted({one.seed for _, one in run.parts} or {run.seed})),
         )
     )
 

@@ -209,10 +209,11 @@ def meaning(run: Run, forms: tuple[Form, ...] = (TABLE,), short: bool = False, m
 
 
 def collapse(found: Sequence[Block]) -> str:
-    """What the sign of a collapsed model says; of means over seeds, in which seeds it was."""
+    """What the sign of a collapsed model says; of means over seeds, in which seeds it was; and that controls, which are not judged, never have it."""
     seeds = [f"{row.title} with {' and '.join(which)}" for block in found for row in block.rows if (which := block.collapsed.get(row.name))]
     where = f" ({'; '.join(seeds)})" if seeds else ""
-    return f"{BROKEN}: collapsed{where}, which is not forgetting"
+    beside = " (controls are not judged)" if any(row.control for block in found for row in block.rows) else ""
+    return f"{BROKEN}: collapsed{where}, which is not forgetting{beside}"
 
 
 def spread(seeds: Sequence[int]) -> str:
@@ -281,11 +282,11 @@ def known(own: Sequence[Verdict]) -> str:
 def remembered(run: Run) -> list[str]:
     """Who of the people to forget is still known, and what of: a line a candidate, and one a person under it."""
     lines = []
-    for method, _, verdicts in candidates(run):
+    for method, forget, verdicts in candidates(run):
         own = [verdict for verdict in verdicts if verdict.person is not None]
         failed = [verdict for verdict in own if verdict.status == "fail"]
         if failed:
-            lines.append(f"{method}: {known(own)}:")
+            lines.append(f"{named(run, method, forget)}: {known(own)}:")
             lines += [f"  {verdict.person}: {by_side(verdict.leaks)}" for verdict in failed]
     return lines
 
@@ -306,5 +307,5 @@ def tally(run: Run) -> str:
         return "gates: off, nothing is judged"
     name, red = run.policy.get("name", ""), sum(verdict.red for verdict in run.verdicts)
     counts = ", ".join(f"{by_status[status]} {status}" for status in ("pass", "fail", "inconclusive"))
-    more = f" ({red} are red: the policy makes {red - by_status['fail']} inconclusive so)" if red != by_status["fail"] else ""
+    more = f" ({red} red, as the policy counts {red - by_status['fail']} inconclusive among them)" if red != by_status["fail"] else ""
     return f"gates ({name}): {counts}{more}" if run.verdicts else ""

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.benchmark.profiles import Modality, Split
 from pytest_mllmu.files import write_text
-from pytest_mllmu.report import scenarios
+from pytest_mllmu.report import changes, scenarios
 from pytest_mllmu.report.layout import (
     MODALITY_TITLES,
     SIGNALS,
@@ -52,7 +52,13 @@ def render(run: Run, show: Show = "both", signals: bool = False) -> str:
         beside = unparseable(block) if form is TABLE else []
         lines += [*(f"- {escape(line)}" for line in [*counts(block, show, form), *beside]), ""]
     lines += [f"- {escape(line)}" for line in legend(run, forms, marks=("bold", "italic"))]
-    return "\n".join([*lines, *_scenarios(run), *_verdicts(run), ""])
+    return "\n".join([*lines, *_scenarios(run), *_changes(run), *_verdicts(run), ""])
+
+
+def _changes(run: Run) -> Iterator[str]:
+    if said := changes.against(run):
+        yield from ["", f"### {said}", ""]
+        yield from (f"- {escape(line)}" for line in changes.lines(run.changes))
 
 
 def _scenarios(run: Run) -> Iterator[str]:
@@ -61,7 +67,7 @@ def _scenarios(run: Run) -> Iterator[str]:
         for sheet in scenarios.sheets(found):
             rows = [[escape(cell) for cell in row] for row in sheet.rows]
             yield from [escape(sheet.title), "", tabulate(rows, sheet.header, tablefmt="pipe", disable_numparse=True), ""]
-        yield from (f"- {escape(line)}" for line in scenarios.lines(found))
+        yield from (f"- {escape(line)}" for line in scenarios.lines(run, found))
 
 
 def _table(block: Block, modality: Modality, form: Form) -> str:

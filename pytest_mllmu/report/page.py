@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pytest_mllmu.analysis.scenarios import Findings, Measure
@@ -124,7 +125,7 @@ def part(run: Run, block: Block, judged: Mapping[tuple[str, int], Standing], leg
     """``judged``: where each candidate stands, by method and share of people to forget."""
     numbers = numbered(block.rows)
     dots = points(block.rows)
-    sides = (charts.modality(dots, numbers, split) for split in ("forget", "retain"))
+    sides = (charts.modality(dots, numbers, split, block.named) for split in ("forget", "retain"))
     splits = tuple(split for split in SPLITS if any(cell.split == split for row in block.rows for cell in row.cells))
     signals = [sheet(block, modality, SIGNALS) for modality in MODALITIES]
     return Part(
@@ -221,7 +222,7 @@ def found(run: Run) -> Iterator[Found]:
             charts.curves(one),
             tuple(_matrix(one)),
             tuple(scenarios.sheets(one)),
-            tuple(scenarios.lines(one, bars=False)),
+            tuple(scenarios.lines(run, one, bars=False)),
         )
 
 
@@ -244,11 +245,11 @@ def _left(where: str, measure: Measure) -> people.Heat:
 
 def listed(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every verdict, by candidate: status and message."""
-    rows: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    rows: dict[tuple[str, int], list[tuple[str, str]]] = {(verdict.method, verdict.forget): [] for verdict in run.verdicts}
     for status in ("fail", "inconclusive", "pass", "off"):
         for verdict in run.verdicts:
             if verdict.status == status:
-                rows.setdefault((verdict.method, verdict.forget), []).append((status, verdict.message))
+                rows[verdict.method, verdict.forget].append((status, verdict.message))
     return [(named(run, method, forget), messages) for (method, forget), messages in rows.items()]
 
 
@@ -278,14 +279,16 @@ def remarks(run: Run) -> list[str]:
     return [line for line in [*run.notes, tally(run)] if line]
 
 
-def contents(made: Sequence[Part], scenario: Sequence[Found], run: Run) -> Iterator[tuple[str, str]]:
+def contents(made: Sequence[Part], singles: Sequence[people.Single], scenario: Sequence[Found], run: Run) -> Iterator[tuple[str, str]]:
     """Anchors and their names, of what there is; of several blocks those of the first, and where the others begin."""
     first = made[0] if made else None
+    yield from [("changes", "baseline")] if run.changes else []
     yield from [("candidates", "candidates"), *([("tradeoff", "cost")] if first and first.panels else []), ("table", "Table 2")] if first else []
     yield from [("modality", "modalities")] if first and first.modalities else []
     yield from [("leaks", "who leaks")] if first and first.maps else []
     yield from [("answers", "answers")] if first and first.asked else []
     yield from ((f"candidates-{nth}", part.title) for nth, part in enumerate(made[1:], 2))
+    yield from [("runs", "run by run")] if singles else []
     yield from [("scenario", "scenario")] if scenario else []
     yield from [("guards", "guards"), ("untested", "not tested"), ("verdicts", "verdicts")] if run.verdicts else [("untested", "not tested")]
     yield ("settings", "how it was made")
@@ -293,4 +296,5 @@ def contents(made: Sequence[Part], scenario: Sequence[Found], run: Run) -> Itera
 
 def title(run: Run, made: Sequence[Part], groups: Sequence[str]) -> str:
     """That of the only block, or of the only model that was to forget several shares of people."""
-    return made[0].title if len(made) == 1 else groups[0] if len(groups) == 1 else run.benchmark_name
+    model = run.settings.get("model")
+    return made[0].title if len(made) == 1 else groups[0] if len(groups) == 1 else ", ".join([*([Path(model).name] if model else []), run.benchmark_name])

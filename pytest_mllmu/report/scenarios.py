@@ -13,6 +13,7 @@ from pytest_mllmu.analysis.people import SIDES
 from pytest_mllmu.analysis.scenarios import Findings, Measure, State
 from pytest_mllmu.analysis.statistics import Interval
 from pytest_mllmu.benchmark.profiles import MODALITIES, SPLITS, Modality, Split
+from pytest_mllmu.report.run import Run
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -72,19 +73,22 @@ def share(measure: Measure | None, counted: bool = False) -> str:
     return f"{100 * measure.value:.0f}{shown(Interval(measure.low, measure.high))}"
 
 
-def lines(found: Findings, bars: bool = True) -> Iterator[str]:
+def lines(run: Run, found: Findings, bars: bool = True) -> Iterator[str]:
     """n, the curve over the requests, and what follows. ``bars``: the curve is not drawn elsewhere."""
     for state in found.states[-1:] if found.matrix else found.states:  # without requests each state is about people of its own
-        yield f"n ({state.title}): {', '.join(_counted(split, one) for split, one in state.sets.items())}"
+        where = "when all are requested" if found.matrix else state.title
+        yield f"n ({where}): {', '.join(_counted(split, one) for split, one in state.sets.items())}"
     steps = found.states[: len(found.matrix)]  # the controls follow
     if bars and len(steps) > 1:
         parts = [f"{split} {curve([state.sets[split].value for state in steps if split in state.sets])}" for split in SPLITS if split in steps[0].sets]
         yield f"curve over the requests, from all that was known: {'  '.join(parts)}"
     yield from found.says
+    if any(verdict.collapsed for verdict in run.verdicts if verdict.method == found.method):
+        yield f"mind: {found.method} collapsed, which is not forgetting: what it lost says little about requests"
 
 
 def _counted(split: Split, measure: Measure) -> str:
-    about = f"({measure.people} items or more of each kind)" if split == "general" else f"about {measure.people} people"
+    about = f"(at least {measure.people} items of each skill)" if split == "general" else f"about {measure.people} people"
     return f"{split} {measure.questions} questions {about}"
 
 

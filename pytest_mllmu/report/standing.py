@@ -9,6 +9,7 @@ from typing import Literal
 
 from pytest_mllmu.analysis.gates import FORGOTTEN, KEPT, PERSONS
 from pytest_mllmu.analysis.verdicts import Outcome, Verdict, outcome_of
+from pytest_mllmu.report import changes
 from pytest_mllmu.report.layout import candidates, named
 from pytest_mllmu.report.run import Run
 
@@ -92,7 +93,16 @@ def _word(verdicts: Sequence[Verdict], failed: Sequence[str]) -> Word:
 
 
 def sentence(run: Run) -> tuple[str, str]:
-    """``("fail", "GA collapsed, which is not forgetting: ...")``: the colour, and the verdict of the whole run in one sentence."""
+    """``("fail", "GA collapsed, which is not forgetting: ...")``: the colour, and the verdict of the whole run in one sentence; a second one says what got
+    worse than in the baseline."""
+    colour, says = _gated(run)
+    if not run.changes:
+        return colour, says
+    said = changes.against(run)
+    return ("fail" if changes.red(run) else colour), f"{says} {said[0].upper()}{said[1:]}."
+
+
+def _gated(run: Run) -> tuple[str, str]:
     found = standings(run)
     if not found:
         return "inconclusive", "Nothing was judged."

@@ -115,7 +115,7 @@ def scenarios(run: Run) -> Iterator[str]:
             yield from wrap(one.title, first="  ", rest="     ")
             for piece in sheet(one.header, one.rows, WIDTH - 4, together=one.together):
                 yield from (f"    {line}".rstrip() for line in piece)
-        for line in lines(found):
+        for line in lines(run, found):
             yield from wrap(line, first="  ", rest="     ")
         yield ""
 

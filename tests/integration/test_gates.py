@@ -173,6 +173,7 @@ def test_a_missing_baseline_is_an_error_under_ci_and_else_said(built: Built, tmp
     ran = built.warm(tmp_path, "--mllmu-compare=none.json", "--mllmu-gates=off", env={"CI": ""})
     assert ran.code == 0
     assert "no baseline yet: " in ran.said
+    assert "no baseline yet: " in built.warm(tmp_path, "--mllmu-compare=none.json", "--mllmu-gates=off", "-q", env={"CI": ""}).said
     refused(built.warm(tmp_path, "--mllmu-compare=none.json", "--mllmu-gates=off", env={"CI": "true"}), "no baseline", "under CI")
     (tmp_path / "broken.json").write_text("{")
     refused(built.warm(tmp_path, "--mllmu-compare=broken.json"), "broken.json", "not a report of a run")

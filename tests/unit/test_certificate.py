@@ -623,7 +623,7 @@ def test_verified_is_not_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[
     path = written(tmp_path)
     outcome = read(path)["outcome"]
     assert cli.main(["verify", str(path), f"--require={outcome.replace(' ', '-')}"]) == 0
-    assert f"what it says, which may be anything: {outcome.upper()}. {read(path)['statement']}" in capsys.readouterr().out
+    assert f"the outcome that follows from its answers: {outcome.upper()}. {read(path)['statement']}" in capsys.readouterr().out
     other = next(one for one in ("accepted", "refused") if one != outcome)
     assert cli.main(["verify", str(path), f"--require={other}"]) == 1
     assert f"--require={other}: that is not what it says" in capsys.readouterr().out

@@ -95,6 +95,16 @@ def test_a_method_looks_the_same_whatever_share_is_to_be_forgotten(drawn: dict[s
     assert len(looks(first)) == 3
 
 
+def test_methods_of_other_scenarios_are_told_apart(drawn: dict[str, Any]) -> None:
+    one, other = make_run(4), make_run(5)
+    titles = ["Vanilla", "GA (5 requests)"]
+    other.table = Table(tuple(replace(row, title=title, block="other") for row, title in zip(other.table.rows, titles, strict=True)))
+    write(replace(one, table=Table(one.table.rows + other.table.rows)), Path("x.svg"))
+    figure = drawn["x-tradeoff"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Vanilla", "GA", "GA (5 requests)"]
+    assert len(looks(figure.axes[0]) | looks(figure.axes[-1])) == 3
+
+
 def test_the_policy_is_drawn_and_no_bar_is_cut(drawn: dict[str, Any]) -> None:
     run = sequential()
     run.findings = [replace(run.findings[0], method=method) for method in ("GA", "NPO")]
@@ -135,7 +145,8 @@ def test_who_has_collapsed_is_marked(drawn: dict[str, Any]) -> None:
     assert run.verdicts[0].collapsed
     marked = [["†" in [text.get_text() for text in axes.texts] for axes in drawn[f"{name}-tradeoff"].axes] for name in ("x", "y")]
     assert [set(found) for found in marked] == [{False}, {True}]
-    assert "†: collapsed, which is not forgetting" in drawn["y-tradeoff"].texts[0].get_text()
+    for picture in ("y-tradeoff", "y-modality"):
+        assert "†: collapsed, which is not forgetting" in drawn[picture].texts[0].get_text()
 
 
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:

@@ -154,3 +154,11 @@ def test_runs_side_by_side_have_their_own_people_and_answers() -> None:
     assert "other seeds than" not in text
     assert "standard deviation" in text
     assert "Run by run" not in render(join([("first", one)]))
+    page = render(run)
+    assert '<a href="#runs">run by run</a>' in page
+    assert "2 seeds (0, 1). Made by" in page
+    assert "<code>mllmu report first.json second.json --to run.html</code>" in page
+    assert "(of a mean over seeds:" in page
+    beside = render(join([("first", one), ("other", replace(rich(), settings={**one.settings, "dialect": "upstream"}))]))
+    assert "of a mean over seeds" not in beside  # no row is one
+    assert "Has it forgotten them, and at what cost? model , embedded" in beside

@@ -201,7 +201,12 @@ def test_the_people_of_two_kinds_of_knowledge_are_others_whatever_their_ids() ->
 
 @pytest.mark.parametrize(
     ("low", "high", "said"),
-    [(-0.3, -0.1, "claim"), (0.1, 0.3, "reverse"), (-0.3, 0.1, "neither shows: the interval of -10 points holds 0"), (math.nan, math.nan, "too few people")],
+    [
+        (-0.3, -0.1, "claim"),
+        (0.1, 0.3, "reverse"),
+        (-0.3, 0.1, "no difference shows: the interval around -10 points includes 0"),
+        (math.nan, math.nan, "too few people"),
+    ],
 )
 def test_a_finding_shows_where_the_whole_interval_is_on_one_side(low: float, high: float, said: str) -> None:
     assert finding("claim", "reverse", Interval(low, high), -0.1, 12).startswith(said)
@@ -497,7 +502,7 @@ def test_the_pages_of_a_sequence() -> None:
         (first,) = (line for line in text.splitlines() if "part 1" in line)
         assert first.count("20 [") == 3
         words = " ".join(text.split())
-        assert "n (GA merged): forget 360 questions about 18 people" in words
+        assert "n (when all are requested): forget 360 questions about 18 people" in words
         assert "general 160 questions" in words
         assert f"forget {scenarios.curve([0.2, 0.2, 0.2])} test" in words
         assert f"general {scenarios.curve([0.9, 0.8, 0.7])}" in words
@@ -564,7 +569,7 @@ def test_titles_of_models_are_data() -> None:
     for line in rows:
         assert line.replace("\\|", "").count("|") in {len(sheet.header) + 1 for sheet in scenarios.sheets(found)}
     # One that is called like a step is none: the curve has three.
-    assert f"retain {scenarios.curve([0.9, 0.8, 0.7])}  celebrity" in "\n".join(scenarios.lines(found))
+    assert f"retain {scenarios.curve([0.9, 0.8, 0.7])}  celebrity" in "\n".join(scenarios.lines(runs(found), found))
 
 
 def test_a_modality_that_was_not_asked_has_no_column() -> None:

@@ -16,6 +16,8 @@ from pytest_mllmu.analysis.table import Table, build_row
 from pytest_mllmu.report import latex, write
 from pytest_mllmu.report.csv import COLUMNS, text
 from pytest_mllmu.report.run import Run
+from pytest_mllmu.report.several import join
+from tests.unit import test_several as several
 from tests.unit.test_report import general_run, make_run, scores
 
 EVIL = r"\input{x} & 50% $a$ #1 _ ~^ {} \\[2pt] ``--'' <i>|" + '"\n\x1b[31m' + r"\end{table*}"
@@ -59,11 +61,26 @@ def test_what_is_left_has_its_interval_and_n() -> None:
     assert (ga["questions"], ga["people"]) == ("300", "20")
 
 
+def test_a_table_of_several_runs_says_what_its_intervals_are() -> None:
+    made = {"multimodal": "ga", "unimodal": "ga.unimodal"}
+    runs = [several.make_run(right, seed, names=dict.fromkeys(made.values(), right)) for seed, right in enumerate((2, 4))]
+    for run in runs:
+        run.settings["methods"] = {name: {"modality": modality, "hyper": {}} for modality, name in made.items()}
+    rows = read(join([("a", runs[0]), ("b", runs[1])]))
+    assert {row["interval"] for row in rows} == {"sd"}
+    assert {(row["title"], row["trained"]) for row in rows if row["role"] == "candidate"} == {("GA", "multimodal"), ("GA.UNIMODAL", "unimodal")}
+    left = [row for row in rows if row["metric"] == "retained" and row["modality"] == "both"]
+    assert {(row["questions"], row["people"]) for row in left} == {("200", "10")}
+    alone = read(runs[0])
+    assert {row["interval"] for row in alone} == {"95%"}
+    assert {row["low"] != "" for row in alone} == {True}
+
+
 def test_a_number_that_is_none_is_empty() -> None:
     run = make_run()
     cell = replace(run.table.rows[0].cells[0], value=math.nan, low=math.nan)
     run.table = Table((replace(run.table.rows[0], cells=(cell,)),))
-    assert [read(run)[0][key] for key in ("value", "low")] == ["", ""]
+    assert [read(run)[0][key] for key in ("value", "low", "interval")] == ["", "", ""]
 
 
 PLAIN = make_run()

@@ -84,5 +84,5 @@ def test_a_stored_table_is_read_back() -> None:
         assert after.groups == (before.groups if before.modality != "both" else {})  # which is the sum of the others
     assert stored["rows"][1]["cells"][0]["low"] is None
     assert math.isnan(again.rows[1].cells[0].low)
-    with pytest.raises(StoreError, match="not a table"):
+    with pytest.raises(StoreError, match="table of results cannot be read"):
         Table.from_json({"rows": [{}]})
