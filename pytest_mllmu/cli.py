@@ -150,7 +150,10 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
-    _show(lines(given))
+    from pytest_mllmu.report.grid import columns, fitting
+
+    with fitting(columns()):
+        _show(lines(given))
     return 0
 
 

@@ -249,7 +249,12 @@ class Session:
 
     def summary(self, reporter: pytest.TerminalReporter) -> None:
         """Our section; ``-q`` is a few lines without a heading, for scripts, and ``-qq`` only what went wrong or was written."""
-        verbosity = self.config.get_verbosity()
+        from pytest_mllmu.report.grid import columns, fitting
+
+        with fitting(columns()):
+            self._summary(reporter, self.config.get_verbosity())
+
+    def _summary(self, reporter: pytest.TerminalReporter, verbosity: int) -> None:
         if self.run is not None:
             self._section(self.run, reporter, verbosity)
         if self.config.getoption("collectonly"):

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.options import OPTIONS
 from pytest_mllmu.parsing import LISTS
-from pytest_mllmu.report.grid import WIDTH, width, wrap
+from pytest_mllmu.report.grid import room, width, wrap
 from pytest_mllmu.report.run import PARTIAL, Run
 from pytest_mllmu.report.terminal import BOOK
 from pytest_mllmu.settings import Settings
@@ -77,7 +77,7 @@ def next_step(run: Run, settings: Settings, arguments: Sequence[str], verbosity:
         return []
     lines = ["next: pytest"]
     for part in parts:
-        if width(f"{lines[-1]} {part}") > WIDTH - 2:
+        if width(f"{lines[-1]} {part}") > room() - 2:
             lines[-1] += " \\"
             lines.append("   ")
         lines[-1] += f" {part}"

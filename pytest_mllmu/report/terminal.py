@@ -14,7 +14,7 @@ from pytest_mllmu.analysis.table import Row
 from pytest_mllmu.analysis.verdicts import Verdict
 from pytest_mllmu.benchmark.profiles import Modality
 from pytest_mllmu.parsing import REPORTS
-from pytest_mllmu.report.grid import WIDTH, left, middle, pack, printable, right, sheet, width, wrap
+from pytest_mllmu.report.grid import left, middle, pack, printable, right, room, sheet, width, wrap
 from pytest_mllmu.report.layout import (
     MODALITY_TITLES,
     SIGNALS,
@@ -113,7 +113,7 @@ def scenarios(run: Run) -> Iterator[str]:
         yield from wrap(title(found))
         for one in sheets(found):
             yield from wrap(one.title, first="  ", rest="     ")
-            for piece in sheet(one.header, one.rows, WIDTH - 4, together=one.together):
+            for piece in sheet(one.header, one.rows, room() - 4, together=one.together):
                 yield from (f"    {line}".rstrip() for line in piece)
         for line in lines(run, found):
             yield from wrap(line, first="  ", rest="     ")
@@ -130,7 +130,7 @@ def _block(block: Block, show: Show, form: Form) -> Iterator[str]:
     asked = modalities(show)
     label = 1 + max(width(line) for lines in [*names, [MODALITY_TITLES[modality] for modality in asked]] for line in lines)
     groups = [_Group(block, form, at, asked) for at in range(len(form.groups(block)))]
-    for number, part in enumerate(pack([len(BAR) + group.width for group in groups], WIDTH - label)):
+    for number, part in enumerate(pack([len(BAR) + group.width for group in groups], room() - label)):
         yield from [""] if number else []
         beside = [groups[at] for at in part]
         yield _barred(left("", label), [middle(group.title, group.width) for group in beside])

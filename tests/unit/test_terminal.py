@@ -76,6 +76,24 @@ def test_no_line_is_wider_than_100_and_every_bar_is_under_its_bar(verbosity: int
         assert [len(bars(table)) for table in found] == [1] * len(found)
 
 
+@pytest.mark.parametrize(("columns", "most"), [(80, 80), (61, 61), (20, grid.NARROWEST), (300, WIDTH)])
+def test_lines_fit_a_narrow_terminal_and_lose_no_number(columns: int, most: int) -> None:
+    run = make_run()
+    with grid.fitting(columns):
+        found = [line for line, _ in terminal.section(run, "both", True, 1, True)]
+    assert max(map(width, found)) <= most
+    cells = [text for line in found for text in line.split(terminal.BAR)[1:]]
+    usual = [text for line, _ in terminal.section(run, "both", True, 1, True) for text in line.split(terminal.BAR)[1:]]
+    numbers = [sorted(word for text in texts for word in text.split() if any(map(str.isdigit, word))) for texts in (cells, usual)]
+    assert numbers[0] == numbers[1] != []
+    assert grid.room() == WIDTH
+
+
+def test_the_terminal_says_how_wide_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    assert grid.columns() == 72
+
+
 def test_the_table_of_the_paper_is_one_and_has_all_numbers() -> None:
     (table,) = tables(terminal.render(make_run()))
     assert max(map(width, table)) <= WIDTH
