@@ -65,7 +65,7 @@ def write_figures(run: Run, path: Path) -> list[Path]:
         ("tradeoff", bool(crossed), lambda: _tradeoff(run, crossed)),
         ("modality", bool(sided), lambda: _modality(run, sided)),
         ("sequence", bool(sequences), lambda: _sequence(run, sequences)),
-        ("matrix", bool(sequences), lambda: _matrix(sequences)),
+        ("matrix", bool(sequences), lambda: _matrix(run, sequences)),
     ]
     made = [save(path.with_name(f"{path.stem}-{title}{path.suffix}"), draw) for title, any_of_it, draw in pictures if any_of_it]
     if not made:
@@ -96,8 +96,7 @@ def _method(point: Point) -> str:
 
 def _notes(run: Run, parts: Sequence[Part]) -> list[str]:
     """n, what the bars are, and whose people they are."""
-    few = len(parts) == 1
-    n = [line if few else f"{part.block.title}: {line}" for part in parts for line in counts(part.block, "both")]
+    n = [f"{part.block.title}: {line}" for part in parts for line in counts(part.block, "both")]
     seeds = dict.fromkeys(row.seeds for part in parts for row in part.block.rows)
     bars = [spread(several).replace("±", "bars") for several in seeds if several]
     bars += ["bars: 95% interval over people"] if () in seeds else []
@@ -255,6 +254,11 @@ def _rows_of(number: int, across: int) -> list[int]:
     return [min(across, number - start) for start in range(0, number, across)]
 
 
+def _titles(run: Run) -> list[str]:
+    """Which model, data and seed a picture without a table's n is about."""
+    return list(dict.fromkeys(block.title for block in blocks(run)))
+
+
 def _sequence_notes(run: Run, shown: Sequence[Findings]) -> list[str]:
     last = [found.states[len(found.matrix) - 1] for found in shown]
     n = dict.fromkeys(
@@ -262,10 +266,15 @@ def _sequence_notes(run: Run, shown: Sequence[Findings]) -> list[str]:
         for state in last
     )
     bars = f"bars: 95% interval over people, of {PEOPLE_AT_LEAST} people or more; forget and test: of those requested so far"
-    return [*(f"n ({', '.join(dict.fromkeys(found.about for found in shown))}): {line}" for line in n), bars, *([SYNTHETIC] if run.synthetic else [])]
+    return [
+        *_titles(run),
+        *(f"n ({', '.join(dict.fromkeys(found.about for found in shown))}): {line}" for line in n),
+        bars,
+        *([SYNTHETIC] if run.synthetic else []),
+    ]
 
 
-def _matrix(sequences: Sequence[Findings]) -> Any:
+def _matrix(run: Run, sequences: Sequence[Findings]) -> Any:
     """What is left of part X after request Y, a panel a method: rises to the right of a row are people who come back."""
     shown = sequences[:MOST]
     across = min(2, len(shown))
@@ -284,7 +293,7 @@ def _matrix(sequences: Sequence[Findings]) -> Any:
         axes.set_title(name(found.method), loc="left")
     says = "left of each part (n people) after each request, in % of what was known of it before"
     also = f"[95% interval] of {PEOPLE_AT_LEAST} people or more; darker: more is left; -: nothing was known"
-    beneath(figure, [f"{says}; {also}"])
+    beneath(figure, [*_titles(run), f"{says}; {also}", *([SYNTHETIC] if run.synthetic else [])])
     return figure
 
 

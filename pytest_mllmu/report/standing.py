@@ -118,7 +118,8 @@ def _gated(run: Run) -> tuple[str, str]:
     parts = [f"{len(group)} {_plural(word, len(group))}: {_names(run, group)}" for word in reversed(PHRASES) if (group := groups[word])]
     colours = {one.colour for one in found}
     colour = "pass" if colours == {"pass"} else "fail" if "fail" in colours and "pass" not in colours else "inconclusive"
-    return colour, f"Of {len(found)} candidates under the {policy} policy, {'; '.join(parts)}."
+    runs = f" in {len(run.parts)} runs" if len(run.parts) > 1 else ""
+    return colour, f"Of {len(found)} candidates{runs} under the {policy} policy, {'; '.join(parts)}."
 
 
 def tallied(counts: Counter[str]) -> str:
