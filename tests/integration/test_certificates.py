@@ -103,7 +103,7 @@ def test_hashed(built: Built, tmp_path: Path) -> None:
     assert "the answers are kept elsewhere" in alone.text
 
 
-@pytest.mark.parametrize("candidate", ["vanilla", "base", "oracle"])
+@pytest.mark.parametrize("candidate", ["vanilla", pytest.param("base", marks=pytest.mark.slow), "oracle"])
 @pytest.mark.parametrize("policy", [pytest.param("strict", marks=pytest.mark.slow), "acceptance"])
 def test_any_candidate_and_policy(built: Built, tmp_path: Path, candidate: str, policy: str) -> None:
     """What is written is compared with what the session found, verdict by verdict, or there is no certificate."""

@@ -20,10 +20,13 @@ def policy(folder: Path, text: str = "", name: str = "small.toml") -> str:
     return f"--mllmu-gates={name}"
 
 
+ON_TWO = pytest.param(["-n2"], marks=pytest.mark.slow)
+
+
 # --- what inconclusive is ---
 
 
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [[], ON_TWO], ids=["alone", "workers"])
 def test_inconclusive_is_yellow_by_default(built: Built, tmp_path: Path, workers: list[str]) -> None:
     """Two people to forget are too few to conclude anything, and pytest's own count says so."""
     ran = built.warm(tmp_path, "-k", "test_forgotten and not transformed", *workers)
@@ -102,7 +105,7 @@ def test_a_candidate_alone_runs_the_question_sets_and_nothing_else(built: Built,
 
 @pytest.mark.timeout(SLOW)
 def test_a_collapsed_candidate_is_named_so(built: Built, tmp_path: Path) -> None:
-    ran = built.warm(tmp_path, "--mllmu-lr=0.5", "--mllmu-epochs=5", policy(tmp_path), "-k", "guard", timeout=SLOW)
+    ran = built.warm(tmp_path, "--mllmu-lr=0.5", "--mllmu-epochs=2", policy(tmp_path), "-k", "guard", timeout=SLOW)
     assert ran.code == 1
     assert re.search(r"^FAILED .*::test_guard\[ga-collapse-output\]", ran.text, re.M)
     assert re.search(r" GA: [^:]*collapsed, which is not forgetting: fails the guards? .*collapse-output", ran.said)
@@ -124,14 +127,14 @@ def runs(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "history"
 
 
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [[], ON_TWO], ids=["alone", "workers"])
 def test_nothing_changed(built: Built, runs: Path, tmp_path: Path, workers: list[str]) -> None:
     ran = built.warm(tmp_path, f"--mllmu-compare={runs / '0001.json'}", "--mllmu-gates=off", *workers)
     assert ran.code == 0, ran.text
     assert "0 worse, 32 no clear change" in ran.said
 
 
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [pytest.param([], marks=pytest.mark.slow), ["-n2"]], ids=["alone", "workers"])
 def test_what_got_worse_is_red_without_a_traceback(built: Built, runs: Path, tmp_path: Path, workers: list[str]) -> None:
     """Every test passes, and the run is red all the same: in the baseline everybody to be kept answered one question more."""
     baseline = json.loads((runs / "0001.json").read_text())

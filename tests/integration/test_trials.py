@@ -18,7 +18,7 @@ from tests.integration.runs import SLOW, Built, Ran, run
 @pytest.fixture(scope="module")
 def several(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """Two methods on both modalities and one that trains nothing, for two shares, with an oracle."""
-    arguments = ("--mllmu-forget=20,50", "--mllmu-modality=both", "--mllmu-limit=1", "--mllmu-gates=off", "--mllmu-report=run.json")
+    arguments = ("--mllmu-forget=20,50", "--mllmu-modality=both", "--mllmu-limit=1", "--mllmu-gates=off", "--mllmu-epochs=1", "--mllmu-report=run.json")
     return built.warm(tmp_path_factory.mktemp("several"), *arguments, method="npo,prompting", timeout=SLOW)
 
 

@@ -20,7 +20,8 @@ CONFIGURATIONS = {
     "loadgroup": ("-n2", "--dist=loadgroup"),
     "auto": ("-n", "auto"),
 }
-DISTRIBUTIONS = ("load", "worksteal", "loadgroup")
+DISTRIBUTIONS = ["load", *(pytest.param(dist, marks=pytest.mark.slow) for dist in ("worksteal", "loadgroup"))]
+"""How xdist hands tests out: the other ways differ in who gets what, and are tried by hand."""
 
 
 def judged(ran: Ran) -> int:
@@ -36,7 +37,7 @@ def same(ran: Ran, built: Built) -> None:
     assert ran.json() == built.ran.json()
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name == "worksteal" else []) for name in CONFIGURATIONS])
 def test_same_result(built: Built, tmp_path: Path, name: str) -> None:
     (tmp_path / "without_xdist.py").write_text(WITHOUT_XDIST)
     ran = built.warm(tmp_path, "--mllmu-report=run.json", *CONFIGURATIONS[name])
@@ -95,7 +96,7 @@ def test_same_result_after_a_worker_is_killed_when_it_has_judged(built: Built, t
     assert ", 1 rerun in " in ran.text.splitlines()[-1]
 
 
-@pytest.mark.parametrize("dist", ["load", *(pytest.param(dist, marks=pytest.mark.slow) for dist in DISTRIBUTIONS if dist != "load")])
+@pytest.mark.parametrize("dist", DISTRIBUTIONS)
 def test_a_gate_that_kills_each_worker_is_one_failure(built: Built, tmp_path: Path, dist: str) -> None:
     dying(tmp_path, times=99)
     ran = built.warm(tmp_path, "--mllmu-report=run.json", "--mllmu-gates=off", "-n2", f"--dist={dist}")
