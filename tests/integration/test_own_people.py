@@ -14,7 +14,15 @@ from tests.people import rows, write_list
 @pytest.mark.timeout(SLOW)
 def test_a_list_is_asked_about_and_judged(built: Built, tmp_path: Path) -> None:
     write_list(tmp_path / "staff", rows())
-    given = ["--mllmu-method=ga", "--mllmu-data=staff/people.csv", "--mllmu-forget=17", f"--mllmu-model={built.base}", built.option, "--mllmu-report=run.json"]
+    given = [
+        "--mllmu-method=ga",
+        "--mllmu-data=staff/people.csv",
+        "--mllmu-forget=17",
+        "--mllmu-epochs=1",
+        f"--mllmu-model={built.base}",
+        built.option,
+        "--mllmu-report=run.json",
+    ]
     first = run(tmp_path, *given, "--mllmu-report=run.jsonl", timeout=SLOW)
     assert first.code in (0, 1), first.text
     assert "12 people and 0 celebrities (people, from staff/people.csv), 17% to forget (2 people)" in first.header

@@ -12,8 +12,8 @@ import pytest
 
 from tests.integration.runs import PEOPLE, PROBE, SLOW, Built, Ran, artefacts, heavy, one_error, run
 
-SEQUENTIAL = ("--mllmu-scenario=sequential", "--mllmu-steps=2", "--mllmu-general=no")
-PRETRAINED = ("--mllmu-scenario=pretrained", "--mllmu-known=2,1", "--mllmu-general=no")
+SEQUENTIAL = ("--mllmu-scenario=sequential", "--mllmu-steps=2", "--mllmu-general=no", "--mllmu-epochs=1")
+PRETRAINED = ("--mllmu-scenario=pretrained", "--mllmu-known=2,1", "--mllmu-general=no", "--mllmu-epochs=1")
 REPORT = "--mllmu-report=run.json"
 
 
@@ -123,7 +123,7 @@ def test_an_untouched_base_has_forgotten_nobody(built: Built, tmp_path: Path) ->
 
 
 def test_the_projector_is_restored(built: Built, tmp_path: Path) -> None:
-    ran = built.warm(tmp_path, "--mllmu-trainable=projector", REPORT, "-k", "projector or all-both")
+    ran = built.warm(tmp_path, "--mllmu-trainable=projector", "--mllmu-epochs=1", REPORT, "-k", "projector or all-both")
     (verdict,) = [verdict for verdict in json.loads(ran.json())["verdicts"] if verdict["gate"] == "guard.projector"]
     assert "with the projector as it was" in verdict["message"] or "not memorised" in verdict["message"]
     assert verdict["questions"] == 36 or verdict["status"] == "inconclusive"

@@ -31,7 +31,7 @@ def stored(tmp_path: Path) -> Path:
 
 
 def test_a_run_is_printed_as_the_session_did(stored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("COLUMNS", "100")  # xdist tells its workers 80
+    monkeypatch.setenv("COLUMNS", "100")  # a worker of xdist inherits 80
     assert main(["report", str(stored / "a.json")]) == 0
     out = capsys.readouterr().out
     assert out.startswith(terminal.render(make_run(2, 0), more=False))  # the rest is --to FILE
