@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from tests.integration.runs import GA, SLOW, Built, Ran, run
+from tests.integration.runs import GA, SLOW, Built, Ran, once, run
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Cold, without xdist, and as a user for whom every warning is an error. Workers that run these tests side by side share it."""
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
-    with FileLock(f"{root}.lock"):
-        if not (root / "ran.json").is_file():
-            _build(root)
-        code, text = json.loads((root / "ran.json").read_text(encoding="utf-8"))
-    return Built(root / "cache", Ran(code, text, root / "project"))
+    """Cold, without xdist, and as a user for whom every warning is an error."""
 
+    def build(folder: Path) -> Ran:
+        reports = [f"--mllmu-report=run{suffix}" for suffix in (".json", ".jsonl", ".md", ".csv", ".tex")]
+        ran = run(folder, *GA, f"--mllmu-cache={folder.parent / 'cache'}", *reports, "-W", "error", "-p", "no:xdist", timeout=SLOW)
+        assert ran.code in (0, 1), ran.text
+        assert ran.table, ran.text
+        return ran
 
-def _build(root: Path) -> None:
-    root.mkdir(exist_ok=True)
-    reports = [f"--mllmu-report=run{suffix}" for suffix in (".json", ".jsonl", ".md", ".csv", ".tex")]
-    ran = run(root / "project", *GA, f"--mllmu-cache={root / 'cache'}", *reports, "-W", "error", "-p", "no:xdist", timeout=SLOW)
-    assert ran.code in (0, 1), ran.text
-    assert ran.table, ran.text
-    (root / "ran.json").write_text(json.dumps([ran.code, ran.text]), encoding="utf-8")
+    ran = once(tmp_path_factory, "built", build)
+    return Built(ran.folder.parent / "cache", ran)
 
 
 @pytest.fixture(scope="session")

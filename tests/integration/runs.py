@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+from filelock import FileLock
+
 PEOPLE = ("--mllmu-profiles=6", "--mllmu-celebrities=2", "--mllmu-forget=34")
 """The smallest benchmark with intervals: 2 people to forget, 4 to keep, 2 celebrities; 4 sets of answers a model."""
 QUESTIONS = 18 * (2 + 2 + 4 + 2)
@@ -81,6 +84,19 @@ def run(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, tim
         command(*arguments), cwd=folder, env=environment(**(env or {})), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False
     )
     return Ran(done.returncode, done.stdout.decode(), folder)
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Ran]) -> Ran:
+    """What ``make`` runs in a folder, for all workers that run these tests side by side: of a second cold run everything would be there already."""
+    base = factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(f"{root}.lock"):
+        if not (root / "ran.json").is_file():
+            root.mkdir(exist_ok=True)
+            made = make(root / "project")
+            (root / "ran.json").write_text(json.dumps([made.code, made.text]), encoding="utf-8")
+        code, text = json.loads((root / "ran.json").read_text(encoding="utf-8"))
+    return Ran(code, text, root / "project")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.runs import PEOPLE, PROBE, SLOW, Built, Ran, artefacts, heavy, one_error, run
+from tests.integration.runs import PEOPLE, PROBE, SLOW, Built, Ran, artefacts, heavy, once, one_error, run
 
 SEQUENTIAL = ("--mllmu-scenario=sequential", "--mllmu-steps=2", "--mllmu-general=no", "--mllmu-epochs=1")
 PRETRAINED = ("--mllmu-scenario=pretrained", "--mllmu-known=2,1", "--mllmu-general=no", "--mllmu-epochs=1")
@@ -35,7 +35,7 @@ def of_the_base(built: Built, folder: Path, *arguments: str, method: str = "ga")
 
 @pytest.fixture(scope="module")
 def walked(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    ran = built.warm(tmp_path_factory.mktemp("walked"), *SEQUENTIAL, REPORT, "--mllmu-report=run.md")
+    ran = once(tmp_path_factory, "walked", lambda folder: built.warm(folder, *SEQUENTIAL, REPORT, "--mllmu-report=run.md"))
     assert ran.code in (0, 1), ran.text
     return ran
 

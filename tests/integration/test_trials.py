@@ -12,14 +12,14 @@ import pytest
 
 from pytest_mllmu.embedded.benchmark import synthetic_benchmark
 from tests import umu
-from tests.integration.runs import SLOW, Built, Ran, run
+from tests.integration.runs import SLOW, Built, Ran, once, run
 
 
 @pytest.fixture(scope="module")
 def several(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """Two methods on both modalities and one that trains nothing, for two shares, with an oracle."""
     arguments = ("--mllmu-forget=20,50", "--mllmu-modality=both", "--mllmu-limit=1", "--mllmu-gates=off", "--mllmu-epochs=1", "--mllmu-report=run.json")
-    return built.warm(tmp_path_factory.mktemp("several"), *arguments, method="npo,prompting", timeout=SLOW)
+    return once(tmp_path_factory, "several", lambda folder: built.warm(folder, *arguments, method="npo,prompting", timeout=SLOW))
 
 
 @pytest.mark.timeout(2 * SLOW)
