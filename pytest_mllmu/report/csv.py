@@ -64,6 +64,7 @@ def write_csv(run: Run, path: Path) -> None:
 
 
 def _rows(run: Run) -> Iterator[list[str | int | float]]:
+    made = _made(run)
     for block in blocks(run):
         left = {(point.row.name, point.row.title): point.left for point in points(block.rows)}
         for row in block.rows:
@@ -77,7 +78,7 @@ def _rows(run: Run) -> Iterator[list[str | int | float]]:
                 row.title,
                 _role(row),
                 "yes" if row.name in block.collapsed else "",
-                _trained(run, row),
+                _trained(made, row),
             ]
             for cell in row.cells:
                 ends = cell.low, cell.high, _interval(row, cell.low)
@@ -94,16 +95,20 @@ def _role(row: Row) -> str:
     return row.name if row.name in REFERENCES else "control" if row.control else "candidate"
 
 
-def _trained(run: Run, row: Row) -> str:
-    """The modality; a control was trained as the candidate that it stands beside: ``ga.merged`` as ``ga``."""
-    made: dict[str, Any] = {}
-    for one in (run, *(part for _, part in run.parts)):  # runs side by side have methods of their own
+def _made(run: Run) -> dict[str, Any]:
+    """How each method was made, by its name; runs side by side have methods of their own, and of one name the first counts."""
+    found: dict[str, Any] = {}
+    for one in (run, *(part for _, part in run.parts)):
         methods = one.settings.get("methods", {})
-        made |= {name: known for name, known in methods.items() if name not in made} if isinstance(methods, Mapping) else {}
-    names = [row.name, row.name.removesuffix(f".{row.forget}"), f"{row.name}.{row.forget}"]
+        found = {**methods, **found} if isinstance(methods, Mapping) else found
+    return found
+
+
+def _trained(made: Mapping[str, Any], row: Row) -> str:
+    """The modality; a control was trained as the candidate that it stands beside: ``ga.merged`` as ``ga``."""
     parts = row.name.split(".")
-    names += [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]  # of a control, or of one that is told apart by what follows
-    known = next((made[name] for name in names if name in made), None)
+    shorter = [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]  # without a share, what a control is, or what tells a row apart
+    known = next((made[name] for name in (row.name, f"{row.name}.{row.forget}", *shorter) if name in made), None)
     return str(known.get("modality", "")) if isinstance(known, Mapping) else ""
 
 
